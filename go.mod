@@ -1,0 +1,3 @@
+module pveha
+
+go 1.26
