@@ -1,0 +1,104 @@
+package cfgparse
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// BrokenError refuses to write a file because it has sections that failed
+// their checks: nobody knows what they should be, and they must not get lost.
+type BrokenError struct {
+	Sections []string // their IDs, sorted
+}
+
+func (e *BrokenError) Error() string {
+	return fmt.Sprintf("%s: section %s failed its checks, correct or remove it first",
+		strings.TrimSuffix(e.Reason(), "\n"), "'"+strings.Join(e.Sections, "', '")+"'")
+}
+
+// Reason returns the text with which the Perl stack dies here, line feed
+// included.
+func (e *BrokenError) Reason() string { return "unknown section type ''\n" }
+
+// Write prints a configuration in canonical form: sections by ordinal, in each
+// the comment, the flag "disable", then the required and then the optional
+// properties by name, an empty line at its end. Sections without an ordinal
+// come last, in their order in c.
+//
+// Comments, ignored lines and the layout of the file that c was read from are
+// not in it. A value that is empty is left out; a comment "0", too.
+func (s *Schema) Write(c *Config) ([]byte, error) {
+	if len(c.Broken) > 0 {
+		return nil, &BrokenError{Sections: slices.Sorted(maps.Keys(c.Broken))}
+	}
+	entries := slices.Clone(c.Sections)
+	slices.SortStableFunc(entries, func(a, b *Entry) int {
+		if (a.Ordinal == 0) != (b.Ordinal == 0) {
+			return b.Ordinal - a.Ordinal
+		}
+		return a.Ordinal - b.Ordinal
+	})
+	out := make([]byte, 0, 64*len(entries))
+	var err error
+	for _, entry := range entries {
+		if out, err = s.appendSection(out, entry); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (s *Schema) appendSection(out []byte, entry *Entry) ([]byte, error) {
+	typ := s.lookup(entry.Type)
+	if typ == nil {
+		return nil, fmt.Errorf("unknown section type '%s'", entry.Type)
+	}
+	id := entry.ID
+	if s.Header != nil {
+		id = s.Header(id)
+	}
+	out = append(append(append(append(out, typ.Name...), ": "...), id...), '\n')
+
+	var err error
+	if comment, ok := entry.Get("comment"); ok && comment != "0" {
+		if out, err = appendProperty(out, "comment", comment); err != nil {
+			return nil, err
+		}
+	}
+	if disable, ok := entry.Get("disable"); ok && disable == "1" {
+		out = append(out, "\tdisable\n"...)
+	}
+	for _, p := range typ.required {
+		value, ok := entry.Get(p.Name)
+		if !ok {
+			return nil, fmt.Errorf("section '%s' - missing value for required option '%s'", entry.ID, p.Name)
+		}
+		if out, err = appendProperty(out, p.Name, value); err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range typ.optional {
+		if p.Name == "comment" || p.Name == "disable" {
+			continue
+		}
+		if value, ok := entry.Get(p.Name); ok {
+			if out, err = appendProperty(out, p.Name, value); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return append(out, '\n'), nil
+}
+
+func appendProperty(out []byte, key, value string) ([]byte, error) {
+	if strings.ContainsAny(key, "\r\n") || strings.ContainsAny(value, "\r\n") {
+		return nil, fmt.Errorf("property '%s' contains a line feed", key)
+	}
+	if value == "" {
+		return out, nil
+	}
+	out = append(append(append(out, '\t'), key...), ' ')
+	return append(append(out, value...), '\n'), nil
+}
