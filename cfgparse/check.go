@@ -19,10 +19,10 @@ func (p *Property) Check(value string, given bool) (string, error) {
 		value, given = "1", true
 	}
 	if !given {
-		return "", fmt.Errorf("got undefined value")
+		return "", errors.New("got undefined value")
 	}
 	if strings.ContainsAny(value, "\r\n") {
-		return "", fmt.Errorf("property contains a line feed")
+		return "", errors.New("property contains a line feed")
 	}
 	if err := p.Verify(value); err != nil {
 		return "", err
@@ -35,8 +35,8 @@ func (p *Property) Check(value string, given bool) (string, error) {
 	return value, nil
 }
 
-// Verify tests a value against type, format, length, bounds and enumeration
-// of the property, in this order, and returns the first failure.
+// Verify tests a value against type, format, pattern, length, bounds and
+// enumeration of the property, in this order, and returns the first failure.
 func (p *Property) Verify(value string) error {
 	if !p.typeFits(value) {
 		return fmt.Errorf("type check ('%s') failed - got '%s'", p.Type, value)
@@ -45,6 +45,9 @@ func (p *Property) Verify(value string) error {
 		if err := p.Format(value); err != nil {
 			return &FormatError{Err: err}
 		}
+	}
+	if p.Pattern != nil && !p.Pattern.MatchString(value) {
+		return errors.New("value does not match the regex pattern")
 	}
 	if p.MaxLength > 0 && len(value) > p.MaxLength {
 		return fmt.Errorf("value may only be %d characters long", p.MaxLength)

@@ -1,6 +1,7 @@
 package cfgparse
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -28,6 +29,14 @@ type Property struct {
 	// Format checks the value further. Its error's text is shown behind
 	// "invalid format - ".
 	Format func(value string) error
+	// Pattern must match the whole value.
+	Pattern *regexp.Regexp
+	// DefaultKey marks the property of a property string that a part without
+	// a key stands for.
+	DefaultKey bool
+	// Requires names another property of a property string that must be there
+	// when this one is.
+	Requires string
 }
 
 // SectionType describes the sections of one type.

@@ -141,3 +141,9 @@ func setFlag(entry *cfgparse.Entry, key string, value *bool) {
 		entry.Set(key, "0")
 	}
 }
+
+func setText(entry *cfgparse.Entry, key, value string) {
+	if value != "" {
+		entry.Set(key, value)
+	}
+}
