@@ -14,7 +14,7 @@ const sharedVariable = "PVEHA_SHARED"
 
 // Shared returns the path of something in the shared folder: the recordings of
 // the Perl stack that are used in place. The folder is ../shared beside the
-// checkout, or $PVEHA_SHARED.
+// checkout, or $PVEHA_SHARED, which may be relative to the checkout.
 //
 // Without the folder the test is skipped, but it fails where CI=true, since
 // continuous integration has the folder. A name that the folder does not hold
@@ -46,11 +46,14 @@ var errNoFolder = errors.New("no shared folder")
 func locate(dir, given string, sub []string) (string, error) {
 	folder := given
 	if folder == "" {
+		folder = filepath.Join("..", "shared")
+	}
+	if !filepath.IsAbs(folder) {
 		root, err := checkout(dir)
 		if err != nil {
 			return "", err
 		}
-		folder = filepath.Join(filepath.Dir(root), "shared")
+		folder = filepath.Join(root, folder)
 	}
 	if _, err := os.Stat(folder); err != nil {
 		return "", fmt.Errorf("%w at %s, and $%s names no other", errNoFolder, folder, sharedVariable)

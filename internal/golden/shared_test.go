@@ -24,6 +24,7 @@ func TestLocate(t *testing.T) {
 		"the folder itself":           {dir: dir + "/checkout", want: dir + "/shared"},
 		"given":                       {dir: dir + "/alone/checkout", given: dir + "/shared", sub: []string{"golden"}, want: dir + "/shared/golden"},
 		"given, outside a checkout":   {dir: dir, given: dir + "/shared", want: dir + "/shared"},
+		"given, from the checkout":    {dir: dir + "/alone/checkout", given: "../../shared", want: dir + "/shared"},
 		"no folder":                   {dir: dir + "/alone/checkout", err: "no shared folder at " + dir + "/alone/shared"},
 		"given folder does not exist": {dir: dir + "/checkout", given: dir + "/gone", err: "no shared folder at " + dir + "/gone"},
 		"a part is missing":           {dir: dir + "/checkout", sub: []string{"golden", "cli"}, err: "the shared folder is incomplete"},
