@@ -1,0 +1,70 @@
+# Needs Go, make and git. The binaries are static; only the race detector needs
+# a C compiler.
+
+export CGO_ENABLED = 0
+
+GO       ?= go
+FUZZTIME ?= 10s
+SHARED   ?= $(or $(PVEHA_SHARED),../shared)
+
+COMMANDS     := $(wildcard */cmd/*)
+TESTER       := bin/pve-ha-tester
+LINT_VERSION := v2.15.0
+LINT         := bin/tools/golangci-lint-$(LINT_VERSION)
+
+.PHONY: build
+build: ## build every command into bin/ (the default)
+	$(GO) build -trimpath -o bin/ $(addprefix ./,$(COMMANDS))
+
+.PHONY: demo
+demo: build ## play a cluster through a failover; SEED=n and SCENARIO=path choose which
+	$(TESTER) demo $(if $(SEED),--seed $(SEED)) $(DEMOFLAGS) $(SCENARIO)
+
+.PHONY: test
+test: ## vet and run every test; TESTFLAGS=-v shows each
+	$(GO) vet ./...
+	$(GO) test $(TESTFLAGS) ./...
+
+.PHONY: race
+race: export CGO_ENABLED = 1
+race: ## run every test under the race detector (needs gcc)
+	$(GO) test -race $(TESTFLAGS) ./...
+
+.PHONY: lint
+lint: $(LINT) ## run the linters and check the formatting
+	$(LINT) run
+
+.PHONY: fmt
+fmt: $(LINT) ## format the code
+	$(LINT) fmt
+
+$(LINT):
+	GOBIN=$(CURDIR)/bin/tools $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	mv bin/tools/golangci-lint $@
+
+.PHONY: bench
+bench: ## run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME (10s)
+	@targets=$$($(GO) test -list '^Fuzz' ./fuzz/ | grep '^Fuzz') || { echo 'no fuzz target in ./fuzz/' >&2; exit 1; }; \
+	set -e; for target in $$targets; do \
+		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./fuzz/; \
+	done
+
+.PHONY: scenarios
+scenarios: build ## compare every recorded scenario with what we do
+	$(TESTER) check scenarios compat/testdata $(wildcard $(SHARED)/golden/upstream/scenarios $(SHARED)/golden/replay)
+
+.PHONY: formats
+formats: build ## compare every recorded configuration file with what we read and write
+	$(TESTER) check formats $(wildcard compat/testdata/formats/*.jsonl $(SHARED)/golden/formats/*.jsonl)
+
+.PHONY: clean
+clean: ## remove what was built, the tools in bin/tools too
+	rm -rf bin dist
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
