@@ -43,6 +43,10 @@ var levels = []level{
 		why:      "the command line and the environments, real and simulated, know the daemons and not each other",
 	},
 	{
+		packages: []pattern{"compat/formats", "compat/scenarios", "compat/demo"},
+		why:      "what the tester does, on top of the parts it compares and the simulated cluster",
+	},
+	{
 		packages: []pattern{"*/cmd/*", "compat", "fuzz", "."},
 		why:      "commands, and tests of the whole, put everything together",
 	},
@@ -109,6 +113,10 @@ var homes = []home{
 	{
 		module: "golang.org/x/sys", packages: []pattern{"watchdogmux/watchdog", "pmxcfsio/...", "internal/daemon"},
 		why: "system calls stay behind the packages named for what they do",
+	},
+	{
+		module: "golang.org/x/term", packages: []pattern{"compat/demo", "compat/cmd/*"},
+		why: "only what draws on a terminal asks about it",
 	},
 	{
 		module: "github.com/godbus/dbus/v5", packages: []pattern{"internal/pveenv"},
