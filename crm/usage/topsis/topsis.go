@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 )
 
 // Criterion is one measure of an alternative. A positive weight means that
@@ -47,7 +46,7 @@ func NewCriteria(list ...Criterion) (Criteria, error) {
 	for i, c := range list {
 		weight := math.Abs(c.Weight) / sum
 		if !(weight >= 0 && weight <= 1) {
-			return nil, fmt.Errorf("criterion '%s' got invalid weight %s", c.Name, formatFloat(weight))
+			return nil, fmt.Errorf("criterion '%s' got invalid weight %v", c.Name, weight)
 		}
 		criteria[i] = criterion{weight: weight, maximize: c.Weight >= 0}
 	}
@@ -59,8 +58,7 @@ func NewCriteria(list ...Criterion) (Criteria, error) {
 // values as there are criteria; values is overwritten. When all alternatives
 // are alike, each scores 0.
 //
-// It fails when a value is infinite or not a number, or so large that its
-// square is.
+// It fails when a value is infinite or not a number.
 func (c Criteria) Score(values []float64) ([]float64, error) {
 	if len(c) == 0 || len(values)%len(c) != 0 {
 		return nil, fmt.Errorf("%d values cannot be divided among %d criteria", len(values), len(c))
@@ -80,11 +78,6 @@ func (c Criteria) Score(values []float64) ([]float64, error) {
 		}
 		scores = append(scores, score)
 	}
-	for _, score := range scores {
-		if !isFinite(score) {
-			return nil, fmt.Errorf("invalid score %s", formatFloat(score))
-		}
-	}
 	return scores, nil
 }
 
@@ -103,7 +96,7 @@ func (c Criteria) normalize(values []float64) error {
 		for i := n; i < len(values); i += len(c) {
 			values[i] /= norm
 			if !isFinite(values[i]) {
-				return fmt.Errorf("criterion %d got invalid value %s", n, formatFloat(values[i]))
+				return fmt.Errorf("criterion %d got invalid value %v", n, values[i])
 			}
 		}
 	}
@@ -142,16 +135,3 @@ func (c Criteria) distance(values, ideal []float64) float64 {
 }
 
 func isFinite(x float64) bool { return x-x == 0 }
-
-// formatFloat writes a number as the logs have always had it.
-func formatFloat(x float64) string {
-	switch {
-	case math.IsNaN(x):
-		return "NaN"
-	case math.IsInf(x, 1):
-		return "inf"
-	case math.IsInf(x, -1):
-		return "-inf"
-	}
-	return strconv.FormatFloat(x, 'f', -1, 64)
-}
