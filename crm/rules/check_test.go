@@ -35,8 +35,10 @@ func TestCheck(t *testing.T) {
 		"service in two node affinity rules": {
 			rules: []string{"node b vm:1,vm:2,vm:3 node1", "node a vm:10,vm:2,vm:1 node1", "node c vm:9 node1"},
 			want: [][2]string{
-				{"a", used("vm:1")}, {"a", used("vm:2")},
-				{"b", used("vm:1")}, {"b", used("vm:2")},
+				{"a", used("vm:1")},
+				{"a", used("vm:2")},
+				{"b", used("vm:1")},
+				{"b", used("vm:2")},
 			},
 		},
 		"disabled rule does not count, whatever the value": {
@@ -94,10 +96,20 @@ func TestCheck(t *testing.T) {
 		"every check objects": {
 			rules: []string{"node a vm:1,vm:2 node1:1,node2", "node b vm:1 node1", "positive p vm:1,vm:2", "negative n vm:1,vm:2,vm:3,vm:4"},
 			want: [][2]string{
-				{"a", used("vm:1")}, {"a", priorityNode}, {"a", priorityNode}, {"a", otherNode},
-				{"b", used("vm:1")}, {"b", priorityNode}, {"b", priorityNode}, {"b", otherNode},
-				{"n", tooMany}, {"n", sharesPositive}, {"n", priorityResource},
-				{"p", sharesNegative}, {"p", priorityResource}, {"p", manyNode},
+				{"a", used("vm:1")},
+				{"a", priorityNode},
+				{"a", priorityNode},
+				{"a", otherNode},
+				{"b", used("vm:1")},
+				{"b", priorityNode},
+				{"b", priorityNode},
+				{"b", otherNode},
+				{"n", tooMany},
+				{"n", sharesPositive},
+				{"n", priorityResource},
+				{"p", sharesNegative},
+				{"p", priorityResource},
+				{"p", manyNode},
 			},
 		},
 	}

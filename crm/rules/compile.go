@@ -2,6 +2,7 @@ package rules
 
 import (
 	"maps"
+	"math"
 	"slices"
 
 	"pveha/cfgparse/hacfg"
@@ -129,55 +130,69 @@ func (c *Compiled) NodeAffinity(sid ha.SID, online []string) (allowed, preferred
 	return p.among(online)
 }
 
-// among walks both sorted lists at once: first to count, then to collect.
+// among walks both sorted lists at once: first to count, then to collect what
+// is not simply online.
 func (p *nodePriorities) among(online []string) (allowed, preferred []string) {
 	highest, usable, best := 0, 0, 0
-	p.each(online, func(_ string, priority int) {
+	next := 0
+	for _, node := range online {
+		at := p.find(next, node)
+		if at < 0 {
+			continue
+		}
+		next = at + 1
 		usable++
-		switch {
+		switch priority := p.priorities[at]; {
 		case best == 0 || priority > highest:
 			highest, best = priority, 1
 		case priority == highest:
 			best++
 		}
-	})
-	if usable == 0 {
-		return nil, nil
 	}
-	if best == len(online) {
-		return online, online
-	}
-	allowed = online
-	if usable < len(online) {
-		allowed = make([]string, 0, usable)
-		p.each(online, func(node string, _ int) { allowed = append(allowed, node) })
-	}
+	allowed = p.collect(online, usable, math.MinInt)
 	if best == usable {
 		return allowed, allowed
 	}
-	preferred = make([]string, 0, best)
-	p.each(online, func(node string, priority int) {
-		if priority == highest {
-			preferred = append(preferred, node)
-		}
-	})
-	return allowed, preferred
+	return allowed, p.collect(online, best, highest)
 }
 
-// each calls f for every node in both lists.
-func (p *nodePriorities) each(online []string, f func(node string, priority int)) {
-	i := 0
+// collect returns the first n nodes of online that have at least the priority.
+func (p *nodePriorities) collect(online []string, n, least int) []string {
+	switch n {
+	case 0:
+		return nil
+	case len(online):
+		return online
+	}
+	nodes := make([]string, 0, n)
+	next := 0
 	for _, node := range online {
-		for i < len(p.names) && p.names[i] < node {
-			i++
+		at := p.find(next, node)
+		if at < 0 {
+			continue
 		}
-		if i == len(p.names) {
-			return
-		}
-		if p.names[i] == node {
-			f(node, p.priorities[i])
+		next = at + 1
+		if p.priorities[at] >= least {
+			if nodes = append(nodes, node); len(nodes) == n {
+				break
+			}
 		}
 	}
+	return nodes
+}
+
+// find returns the position of the node from the given one on, -1 for none.
+func (p *nodePriorities) find(from int, node string) int {
+	for i := from; i < len(p.names); i++ {
+		// Mostly the two lists agree, and equality is the cheaper question.
+		if p.names[i] == node {
+			return i
+		}
+		if p.names[i] > node {
+			break
+		}
+	}
+	return -1
 }
 
 // Together returns the services that stay on one node with sid, sorted and

@@ -102,11 +102,15 @@ func (p Placement) KeepTogether(nodes []string) []string {
 // from; nodes itself when there is nothing to leave out.
 func (p Placement) KeepApart(nodes []string) []string {
 	blocked := func(node string) bool { return slices.Contains(p.separate, node) }
-	if len(p.separate) == 0 || !slices.ContainsFunc(nodes, blocked) {
+	if len(p.separate) == 0 {
 		return nodes
 	}
-	free := make([]string, 0, len(nodes))
-	for _, node := range nodes {
+	first := slices.IndexFunc(nodes, blocked)
+	if first < 0 {
+		return nodes
+	}
+	free := append(make([]string, 0, len(nodes)-1), nodes[:first]...)
+	for _, node := range nodes[first+1:] {
 		if !blocked(node) {
 			free = append(free, node)
 		}

@@ -131,8 +131,8 @@ func avoidedBy(members map[ha.SID]bool, negative *index) map[ha.SID]map[ha.SID]b
 // where overlapping bundles leave more, the first by ID counts.
 func inferNodeAffinity(r *hacfg.Rules) {
 	v := viewOf(r)
-	first := make(map[ha.SID]int) // the first node affinity rule with the service
-	for i, rule := range slices.Backward(v.node) {
+	first := make(map[ha.SID]int) // the node affinity rule with the service; the checks leave one
+	for i, rule := range v.node {
 		for sid := range rule.Resources {
 			first[sid] = i
 		}
@@ -155,9 +155,7 @@ func inferNodeAffinity(r *hacfg.Rules) {
 		}
 		for sid := range rule.Resources {
 			v.node[at].Resources[sid] = true
-			if i, ok := first[sid]; !ok || at < i {
-				first[sid] = at
-			}
+			first[sid] = at
 		}
 	}
 }

@@ -66,11 +66,10 @@ func indexOf(rules []*hacfg.Rule) *index {
 	return x
 }
 
-// overlapping returns the rules that share a service with resources, in the
-// order of the index, and how many of the resources any rule names.
+// overlapping returns the rules that share a service with resources, in any
+// order, and how many of the resources any rule names.
 func (x *index) overlapping(resources map[ha.SID]bool) (rules []*hacfg.Rule, named int) {
 	x.turn++
-	var found []int
 	for sid := range resources {
 		users := x.users[sid]
 		if len(users) > 0 {
@@ -79,13 +78,9 @@ func (x *index) overlapping(resources map[ha.SID]bool) (rules []*hacfg.Rule, nam
 		for _, i := range users {
 			if x.seen[i] != x.turn {
 				x.seen[i] = x.turn
-				found = append(found, i)
+				rules = append(rules, x.rules[i])
 			}
 		}
-	}
-	slices.Sort(found)
-	for _, i := range found {
-		rules = append(rules, x.rules[i])
 	}
 	return rules, named
 }
@@ -118,9 +113,7 @@ func bundles(positive []*hacfg.Rule) []bundle {
 		}
 		list[at].rules = append(list[at].rules, rule)
 		for sid := range rule.Resources {
-			if i, ok := first[sid]; !ok || at < i {
-				first[sid] = at
-			}
+			first[sid] = at
 		}
 	}
 	return list
