@@ -9,7 +9,7 @@ import (
 )
 
 // Check tests a value against the property's schema and returns it in its
-// normal form: a number is written the way the Perl stack prints it, other
+// normal form: an integer is written the way the Perl stack prints it, other
 // values stay as they are. given is false for a property line without a value.
 //
 // The text of an error is the one the Perl stack shows, without line feeds at
@@ -28,9 +28,9 @@ func (p *Property) Check(value string, given bool) (string, error) {
 		return "", err
 	}
 	switch p.Type {
-	case Boolean, Integer, Number:
-		return NormalNumber(value), nil
-	case String:
+	case Boolean, Integer:
+		return NormalInteger(value), nil
+	case Number, String:
 	}
 	return value, nil
 }
@@ -72,13 +72,17 @@ func (e *FormatError) Error() string { return "invalid format - " + e.Err.Error(
 
 func (e *FormatError) Unwrap() error { return e.Err }
 
-// Reason returns the text of a failed check as the Perl stack keeps it, with
-// the one line feed that ends every such text, or the two that end the text
-// of a FormatError.
+// Reason returns the text of the Perl stack, which ends with one line feed
+// more than that of Err.
+func (e *FormatError) Reason() string { return "invalid format - " + Reason(e.Err) + "\n" }
+
+// Reason returns the text of a failure as the Perl stack keeps it, line feeds
+// at its end included: what a method Reason of the error says, or else the
+// error's text and one line feed.
 func Reason(err error) string {
-	var format *FormatError
-	if errors.As(err, &format) {
-		return err.Error() + "\n\n"
+	var known interface{ Reason() string }
+	if errors.As(err, &known) {
+		return known.Reason()
 	}
 	return err.Error() + "\n"
 }

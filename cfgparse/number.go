@@ -49,52 +49,28 @@ func toFloat(s string) float64 {
 	return f
 }
 
-// NormalNumber prints a number the way the Perl stack prints it after it has
-// computed with it: an integer without plus sign and leading zeros while it
-// fits 64 bits, anything else with 15 significant digits. The text must be a
-// number.
-func NormalNumber(s string) string {
-	if !isInteger(s) {
-		return formatFloat(toFloat(s))
+// NormalInteger prints an integer the way the Perl stack prints it after it
+// has computed with it: without plus sign and leading zeros while it fits 64
+// bits, beyond that with 15 significant digits and an exponent. The text must
+// be a sign, or none, and digits.
+func NormalInteger(s string) string {
+	sign := ""
+	if s[0] == '-' {
+		sign = "-"
 	}
-	negative := s[0] == '-'
 	digits := strings.TrimLeft(trimSign(s), "0")
 	if digits == "" {
 		return "0"
 	}
 	magnitude, err := strconv.ParseUint(digits, 10, 64)
-	switch {
-	case err != nil:
-		return formatFloat(toFloat(s))
-	case !negative:
-		return digits
-	case magnitude <= 1<<63:
-		return "-" + digits
+	if err == nil && (sign == "" || magnitude <= 1<<63) {
+		return sign + digits
 	}
-	return formatFloat(toFloat(s))
-}
-
-// formatFloat prints like C's %.15g.
-func formatFloat(f float64) string {
-	switch {
-	case math.IsInf(f, 1):
-		return "Inf"
-	case math.IsInf(f, -1):
-		return "-Inf"
-	case f == 0:
-		return "0"
+	number := toFloat(sign + digits)
+	if math.IsInf(number, 0) {
+		return sign + "Inf"
 	}
-	exponential := strconv.FormatFloat(f, 'e', 14, 64)
-	mantissa, exponent, _ := strings.Cut(exponential, "e")
-	if e, _ := strconv.Atoi(exponent); e >= -5+1 && e < 15 {
-		return trimZeros(strconv.FormatFloat(f, 'f', 14-e, 64))
-	}
-	return trimZeros(mantissa) + "e" + exponent
-}
-
-func trimZeros(s string) string {
-	if !strings.Contains(s, ".") {
-		return s
-	}
-	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
+	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(number, 'e', 14, 64), "e")
+	mantissa = strings.TrimSuffix(strings.TrimRight(mantissa, "0"), ".")
+	return mantissa + "e" + exponent
 }

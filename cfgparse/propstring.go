@@ -76,17 +76,27 @@ func (f PropertyString) defaultKey() string {
 	return ""
 }
 
-// check returns all failures in one error, by name of the part.
+// PartsError lists the parts of a property string that failed their checks.
+type PartsError struct {
+	failures map[string]string // reason by path and name of the part
+}
+
+func (e *PartsError) Error() string { return strings.TrimRight(e.Reason(), "\n") }
+
+// Reason returns the text of the Perl stack, by name of the part.
+func (e *PartsError) Reason() string {
+	text := "format error\n"
+	for _, name := range slices.Sorted(maps.Keys(e.failures)) {
+		text += name + ": " + e.failures[name] + "\n"
+	}
+	return text
+}
+
 func (f PropertyString) check(path string, values map[string]string) error {
-	failures := checkObject(f, path+".", values)
-	if len(failures) == 0 {
-		return nil
+	if failures := checkObject(f, path+".", values); len(failures) > 0 {
+		return &PartsError{failures}
 	}
-	text := "format error"
-	for _, name := range slices.Sorted(maps.Keys(failures)) {
-		text += "\n" + name + ": " + strings.TrimSuffix(failures[name], "\n")
-	}
-	return errors.New(text)
+	return nil
 }
 
 // checkObject checks a set of properties and returns the failures by prefix

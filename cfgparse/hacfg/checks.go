@@ -74,13 +74,22 @@ func ParseNodePriority(entry string) (node string, priority int, err error) {
 	if !ok {
 		return "", 0, fmt.Errorf("unable to parse HA node entry '%s'", entry)
 	}
-	if digits == "" {
-		return node, 0, nil
-	}
-	if priority, err = strconv.Atoi(digits); err != nil {
-		priority = math.MaxInt
-	}
+	priority, _ = parsePriority(digits)
 	return node, priority, nil
+}
+
+// parsePriority returns the value of a node's priority; without digits it is
+// 0. One that int cannot hold becomes the largest int, and huge is how it is
+// written.
+func parsePriority(digits string) (priority int, huge string) {
+	if digits == "" {
+		return 0, ""
+	}
+	priority, err := strconv.Atoi(digits)
+	if err != nil {
+		return math.MaxInt, cfgparse.NormalInteger(digits)
+	}
+	return priority, ""
 }
 
 // cutNodeEntry splits a node entry; digits is "" when it has no priority.

@@ -3,7 +3,9 @@ package hacfg
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"pveha/cfgparse"
@@ -46,6 +48,8 @@ type Rule struct {
 	Strict *bool          // node affinity: nil when not given (false)
 
 	Affinity Affinity // resource affinity
+
+	huge map[string]string // text of priorities beyond the range of int, by node
 }
 
 // IsStrict tells whether the rule's resources may run on its nodes only.
@@ -117,12 +121,25 @@ func newRule(entry *cfgparse.Entry) *Rule {
 		rule.Nodes = map[string]int{}
 		nodes, _ := entry.Get("nodes")
 		for _, item := range cfgparse.SplitList(nodes) {
-			if node, priority, err := ParseNodePriority(item); err == nil {
-				rule.Nodes[node] = priority
-			}
+			rule.addNode(item)
 		}
 	}
 	return rule
+}
+
+// addNode takes over an entry of a node list that passed its check. The last
+// entry of a node counts.
+func (r *Rule) addNode(item string) {
+	node, digits, _ := cutNodeEntry(item)
+	priority, huge := parsePriority(digits)
+	r.Nodes[node] = priority
+	delete(r.huge, node)
+	if huge != "" {
+		if r.huge == nil {
+			r.huge = map[string]string{}
+		}
+		r.huge[node] = huge
+	}
 }
 
 // Write prints the rules in canonical form. It is refused with a
@@ -159,7 +176,7 @@ func (r *Rule) entry() (*cfgparse.Entry, error) {
 	setFlag(entry, "disable", r.Disable)
 	switch r.Type {
 	case NodeAffinity:
-		entry.Set("nodes", formatNodes(r.Nodes))
+		entry.Set("nodes", r.formatNodes())
 		setFlag(entry, "strict", r.Strict)
 	case ResourceAffinity:
 		entry.Set("affinity", string(r.Affinity))
@@ -167,16 +184,19 @@ func (r *Rule) entry() (*cfgparse.Entry, error) {
 	return entry, nil
 }
 
-// formatNodes prints a node list sorted by name, priorities 0 left out.
-func formatNodes(nodes map[string]int) string {
+// formatNodes prints the node list sorted by name, priorities 0 left out.
+func (r *Rule) formatNodes() string {
 	var b strings.Builder
-	for i, node := range slices.Sorted(maps.Keys(nodes)) {
+	for i, node := range slices.Sorted(maps.Keys(r.Nodes)) {
 		if i > 0 {
 			b.WriteByte(',')
 		}
 		b.WriteString(node)
-		if priority := nodes[node]; priority != 0 {
-			fmt.Fprintf(&b, ":%d", priority)
+		switch priority := r.Nodes[node]; {
+		case priority == math.MaxInt && r.huge[node] != "":
+			b.WriteString(":" + r.huge[node])
+		case priority != 0:
+			b.WriteString(":" + strconv.Itoa(priority))
 		}
 	}
 	return b.String()

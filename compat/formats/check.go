@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -94,13 +95,18 @@ func parseVector(line []byte) (vector, error) {
 		ID        string   `json:"id"`
 		Kind      string   `json:"kind"`
 		Input     *string  `json:"input"`
+		Bytes     []byte   `json:"input_base64"`
 		Unordered []string `json:"unordered_in_perl"`
 	}
 	if err := json.Unmarshal(line, &head); err != nil {
 		return vector{}, err
 	}
+	if head.Input == nil && head.Bytes != nil {
+		input := string(head.Bytes)
+		head.Input = &input
+	}
 	if head.ID == "" || head.Input == nil {
-		return vector{}, fmt.Errorf("not a vector: it needs an id and an input")
+		return vector{}, errors.New("not a vector: it needs an id and an input")
 	}
 	if replayers[head.Kind] == nil {
 		return vector{}, fmt.Errorf("vector %s is of the unknown kind %q", head.ID, head.Kind)
@@ -111,7 +117,7 @@ func parseVector(line []byte) (vector, error) {
 	if err := decoder.Decode(&v.expected); err != nil {
 		return vector{}, err
 	}
-	for _, key := range []string{"id", "kind", "input", "unordered_in_perl"} {
+	for _, key := range []string{"id", "kind", "input", "input_base64", "unordered_in_perl"} {
 		delete(v.expected, key)
 	}
 	return v, nil
@@ -135,6 +141,9 @@ func (v vector) replay() []string {
 	var differences []string
 	for _, field := range fields {
 		expected, got := v.expected[field], plain(actual[field])
+		if v.kind == "datacenter" && field == "parsed" {
+			expected = byValue(expected)
+		}
 		if slices.Contains(v.unordered, field) {
 			expected, got = unorder(expected), unorder(got)
 		}

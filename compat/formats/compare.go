@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 )
 
@@ -123,6 +124,24 @@ func unorder(value any) any {
 			lines[i] = strings.Join(items, " ")
 		}
 		return strings.Join(lines, "\n")
+	}
+	return value
+}
+
+// byValue writes numbers that stand as text in the shortest form: the Perl
+// stack keeps "007" as it is until it computes with it.
+func byValue(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		object := make(map[string]any, len(v))
+		for key := range v {
+			object[key] = byValue(v[key])
+		}
+		return object
+	case string:
+		if number, err := strconv.ParseFloat(v, 64); err == nil {
+			return show(number)
+		}
 	}
 	return value
 }

@@ -1,7 +1,6 @@
 package formats
 
 import (
-	"encoding/json"
 	"strings"
 
 	"pveha/cfgparse"
@@ -30,12 +29,7 @@ func characters(s string) string {
 }
 
 // reason returns the text with which the Perl stack dies of err.
-func reason(err error) string {
-	if known, ok := err.(interface{ Reason() string }); ok {
-		return characters(known.Reason())
-	}
-	return characters(cfgparse.Reason(err))
-}
+func reason(err error) string { return characters(cfgparse.Reason(err)) }
 
 func warnings(problems []hacfg.Problem) []any {
 	list := []any{}
@@ -172,7 +166,7 @@ func replayDatacenter(input string) outcome {
 	parsed := map[string]any{}
 	setText(parsed, "fencing", string(dc.Fencing))
 	if dc.MaxWorkers != 0 {
-		parsed["max_workers"] = json.Number(cfgparse.NormalNumber(show(dc.MaxWorkers))).String()
+		setText(parsed, "max_workers", show(dc.MaxWorkers))
 	}
 	if dc.HA.ShutdownPolicy != "" {
 		parsed["ha"] = map[string]any{"shutdown_policy": string(dc.HA.ShutdownPolicy)}
