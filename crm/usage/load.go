@@ -39,8 +39,10 @@ func (l load) shares() shares {
 	return shares{cpu: l.cpu / l.maxCPU, mem: float64(l.mem) / float64(l.maxMem)}
 }
 
-// total is the load of the node as a whole.
-func (s shares) total() float64 { return (s.cpu + s.mem) / 2 }
+// total is the load of the node as a whole. The conversion keeps the halving,
+// which compilers do by a product, out of a fused multiply-add (see package
+// topsis).
+func (s shares) total() float64 { return float64((s.cpu + s.mem) / 2) }
 
 // startCPU is how many cores a guest that starts is counted with: all it may
 // use. A guest without a limit may use the whole node.

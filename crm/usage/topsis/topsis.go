@@ -45,7 +45,7 @@ func NewCriteria(list ...Criterion) (Criteria, error) {
 	criteria := make(Criteria, len(list))
 	for i, c := range list {
 		weight := math.Abs(c.Weight) / sum
-		if !(weight >= 0 && weight <= 1) {
+		if math.IsNaN(weight) {
 			return nil, fmt.Errorf("criterion '%s' got invalid weight %v", c.Name, weight)
 		}
 		criteria[i] = criterion{weight: weight, maximize: c.Weight >= 0}
@@ -95,7 +95,7 @@ func (c Criteria) normalize(values []float64) error {
 		}
 		for i := n; i < len(values); i += len(c) {
 			values[i] /= norm
-			if !isFinite(values[i]) {
+			if math.IsNaN(values[i]) || math.IsInf(values[i], 0) {
 				return fmt.Errorf("criterion %d got invalid value %v", n, values[i])
 			}
 		}
@@ -133,5 +133,3 @@ func (c Criteria) distance(values, ideal []float64) float64 {
 	}
 	return math.Sqrt(squares)
 }
-
-func isFinite(x float64) bool { return x-x == 0 }
