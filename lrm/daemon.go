@@ -1,0 +1,249 @@
+package lrm
+
+import (
+	"fmt"
+
+	"pveha/internal/ha"
+)
+
+const (
+	// activeRound is the least time between the starts of two rounds of an
+	// active LRM, in seconds.
+	activeRound = 10
+	// idleRound is the same for an LRM that is not active, in seconds.
+	idleRound = 5
+	// idleRounds without a service let an active LRM give up lock and
+	// watchdog: ten minutes.
+	idleRounds = 60
+	// lostPatience is how long a restart waits for a lost lock, in seconds. By
+	// then the watchdog should have fired.
+	lostPatience = 90
+)
+
+// Process is what all LRMs of one process share.
+type Process struct {
+	statusWritten bool // a status was written since the start of the process
+}
+
+// Config holds what an LRM needs beside its environment and its agent.
+type Config struct {
+	// Process is shared by LRMs that run in one process. Nil: alone.
+	Process *Process
+}
+
+// LRM is the local resource manager of one node.
+type LRM struct {
+	env     Env
+	agent   Agent
+	process *Process
+
+	state      ha.LRMState
+	stateSince ha.Epoch
+	mode       ha.LRMMode
+	watchdog   ha.Watchdog // open while it protects the agent lock
+
+	services  map[ha.SID]*ha.ServiceStatus // as the master wrote it last
+	nodeState ha.NodeState                 // of the local node, by the master
+
+	queue   map[ha.SID]*job
+	results map[string]ha.Result // by the UID of the order
+	retries map[ha.SID]int       // failed starts in a row
+
+	idle           int  // rounds in which there was nothing to do
+	refreshed      bool // the view of the cluster file system is consistent
+	stopping       bool
+	shutdownErrors int // stops of the LRM's own that failed
+}
+
+// New returns an LRM that waits for its agent lock.
+func New(env Env, agent Agent, cfg Config) *LRM {
+	l := &LRM{
+		env:     env,
+		agent:   agent,
+		process: cfg.Process,
+		state:   ha.LRMStartup,
+		mode:    ha.ModeActive,
+		queue:   map[ha.SID]*job{},
+		results: map[string]ha.Result{},
+		retries: map[ha.SID]int{},
+	}
+	if l.process == nil {
+		l.process = &Process{}
+	}
+	l.enter(ha.LRMWaitForAgentLock)
+	return l
+}
+
+// State returns the daemon's state.
+func (l *LRM) State() ha.LRMState { return l.state }
+
+// Mode returns the daemon's mode.
+func (l *LRM) Mode() ha.LRMMode { return l.mode }
+
+// Iterate is one round of the daemon: first it looks whether its state has to
+// change, then it does the work of that state and sleeps. It returns false
+// when the daemon has to end. An error is one the round could not go on after;
+// the next round may.
+func (l *LRM) Iterate() (alive bool, err error) {
+	l.refreshed = l.env.Refresh()
+	if !l.process.statusWritten {
+		if !l.writeStatus() {
+			l.env.Sleep(idleRound)
+			return !l.stopping, nil
+		}
+		l.process.statusWritten = true
+	}
+	l.readManager()
+	if err := l.changeState(); err != nil {
+		return true, err
+	}
+	switch l.state {
+	case ha.LRMWaitForAgentLock:
+		if l.stopping {
+			return false, nil
+		}
+		l.writeStatus()
+		l.env.Sleep(idleRound)
+		return true, nil
+	case ha.LRMActive:
+		return l.workActive()
+	case ha.LRMLostAgentLock:
+		return l.workLost()
+	case ha.LRMMaintenance:
+		return l.workMaintenance()
+	case ha.LRMStartup:
+	}
+	return true, fmt.Errorf("got unexpected status '%s'", l.state)
+}
+
+// workActive carries out the master's orders, or winds down.
+func (l *LRM) workActive() (alive bool, err error) {
+	start := l.env.Now()
+	done, err := l.activeRound()
+	if err != nil {
+		l.log(ha.LevelErr, "", "got unexpected error - %v", err)
+	}
+	l.writeStatus()
+	if done {
+		return false, nil
+	}
+	l.env.SleepUntil(start + activeRound)
+	return true, nil
+}
+
+func (l *LRM) activeRound() (done bool, err error) {
+	if !l.readManager() {
+		return false, nil // without orders there is nothing to do
+	}
+	if l.stopping {
+		if l.mode == ha.ModeRestart {
+			return l.finishRestart()
+		}
+		return l.finishShutdown()
+	}
+	if !l.refreshed {
+		// The lock could still be refreshed: no harm in waiting for the file
+		// system.
+		l.log(ha.LevelNotice, "", "temporary inconsistent cluster state (cfs restart?), skip round")
+		return false, nil
+	}
+	_, err = l.manageServices()
+	return false, err
+}
+
+// finishRestart ends the daemon as soon as the master froze all services.
+func (l *LRM) finishRestart() (done bool, err error) {
+	working, err := l.runOrders()
+	if err != nil || working > 0 || l.activeServices() > 0 {
+		return false, err
+	}
+	if err := l.closeWatchdog(); err != nil {
+		return true, err
+	}
+	l.env.ReleaseAgentLock()
+	return true, nil
+}
+
+// finishShutdown ends the daemon as soon as its stops have ended. After a
+// failed stop lock and watchdog are kept: the guest may still run.
+func (l *LRM) finishShutdown() (done bool, err error) {
+	working, err := l.runOrders()
+	if err != nil || working > 0 {
+		return false, err
+	}
+	if l.shutdownErrors > 0 {
+		return true, nil
+	}
+	if err := l.closeWatchdog(); err != nil {
+		return true, err
+	}
+	l.env.ReleaseAgentLock()
+	return true, nil
+}
+
+// workLost waits for the lock to come back, while the watchdog counts down.
+func (l *LRM) workLost() (alive bool, err error) {
+	if l.stopping {
+		n := l.activeServices()
+		if n == 0 { // nothing runs here: the watchdog may go
+			return false, l.closeWatchdog()
+		}
+		l.log(ha.LevelErr, "", "got shutdown request in state 'lost_agent_lock' - detected %d running services", n)
+		if l.mode == ha.ModeRestart && l.env.Now()-l.stateSince > lostPatience {
+			// The watchdog did not fire. Services are not touched any more,
+			// so going is no worse than staying.
+			l.log(ha.LevelErr, "", "lost agent lock and restart request for over %d seconds - giving up!", lostPatience)
+			return false, nil
+		}
+	}
+	l.env.Sleep(idleRound)
+	return true, nil
+}
+
+// workMaintenance hands over the services until the node is empty.
+func (l *LRM) workMaintenance() (alive bool, err error) {
+	start := l.env.Now()
+	if !l.readManager() {
+		// A file system that is away for a while is no reason to end.
+		l.env.SleepUntil(start + idleRound)
+		return true, nil
+	}
+	done := false
+	if l.activeServices() == 0 {
+		working, err := l.runOrders()
+		if err != nil {
+			return true, err
+		}
+		if working == 0 {
+			if err := l.closeWatchdog(); err != nil {
+				return true, err
+			}
+			done = l.stopping
+			l.env.ReleaseAgentLock()
+		}
+	}
+	if !done {
+		if _, err := l.manageServices(); err != nil {
+			return true, err
+		}
+	}
+	l.writeStatus()
+	if done {
+		return false, nil
+	}
+	l.env.SleepUntil(start + idleRound)
+	return true, nil
+}
+
+// enter changes the daemon's state.
+func (l *LRM) enter(state ha.LRMState) {
+	if state == l.state {
+		return
+	}
+	l.log(ha.LevelInfo, "", "status change %s => %s", l.state, state)
+	l.state, l.stateSince = state, l.env.Now()
+}
+
+func (l *LRM) log(level ha.Level, sid ha.SID, format string, args ...any) {
+	l.env.Log(ha.Entry{Level: level, SID: sid, Text: fmt.Sprintf(format, args...)})
+}

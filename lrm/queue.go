@@ -1,0 +1,147 @@
+package lrm
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"pveha/internal/ha"
+)
+
+// workSlice is how long one round may wait for workers, in seconds.
+const workSlice = 8
+
+// job is an order that waits or is being carried out.
+type job struct {
+	order   Order
+	tries   int // rounds of waiting for a free worker
+	running bool
+}
+
+// manageServices queues what the master wants of the services of this node,
+// and lets the workers go on. It returns how many orders are not done.
+func (l *LRM) manageServices() (int, error) {
+	maps.DeleteFunc(l.retries, func(sid ha.SID, _ int) bool { return l.services[sid] == nil })
+	for sid, s := range l.services {
+		if s.Node != l.env.NodeName() || s.UID == "" || s.Node == "" {
+			continue
+		}
+		switch s.State {
+		case ha.Recovery, ha.Freeze, ha.RequestStart, "":
+			// A service in recovery may have this node as its only choice, but
+			// the master has to clear it first. One in request_start has no
+			// node yet.
+			continue
+		case ha.Stopped, ha.RequestStop, ha.RequestStartBalance, ha.Started,
+			ha.Fence, ha.Migrate, ha.Relocate, ha.Error:
+		}
+		l.enqueue(Order{SID: sid, UID: s.UID, State: s.State, Target: s.Target, Timeout: s.Timeout})
+	}
+	return l.runOrders()
+}
+
+// enqueue puts an order into the queue, in place of one of the same service
+// that still waits. An order whose result is already known is not carried out
+// again: the master would not see the second result. A stopped service is the
+// exception, for the master takes no result there and it should stay stopped
+// even when no master is there.
+func (l *LRM) enqueue(o Order) {
+	if _, known := l.results[o.UID]; known && o.UID != "" && o.State != ha.Stopped {
+		return
+	}
+	if j := l.queue[o.SID]; j != nil && j.running {
+		return
+	}
+	l.queue[o.SID] = &job{order: o}
+}
+
+// runOrders starts what waits and collects what ended, for as long as the time
+// slice of a round allows. It returns how many orders are not done.
+func (l *LRM) runOrders() (int, error) {
+	start := l.env.Now()
+	limit, err := l.env.MaxWorkers()
+	if err != nil {
+		return len(l.queue), err
+	}
+	services, _, err := l.env.Services()
+	if err != nil {
+		return len(l.queue), err
+	}
+	for l.env.Now()-start <= workSlice {
+		l.collect(services)
+		if limit == 0 {
+			l.runInline(services)
+			break
+		}
+		if l.startWorkers(limit) == 0 {
+			break
+		}
+		l.env.Sleep(1)
+	}
+	return len(l.queue), nil
+}
+
+// waiting returns the jobs that are not running, the longest waiting first.
+func (l *LRM) waiting() []*job {
+	var jobs []*job
+	for _, j := range l.queue {
+		if !j.running {
+			jobs = append(jobs, j)
+		}
+	}
+	slices.SortFunc(jobs, func(a, b *job) int {
+		return cmp.Or(cmp.Compare(b.tries, a.tries), cmp.Compare(a.order.SID, b.order.SID))
+	})
+	return jobs
+}
+
+// startWorkers starts waiting jobs as far as the limit allows and returns how
+// many run.
+func (l *LRM) startWorkers(limit int) int {
+	running := 0
+	for _, j := range l.queue {
+		if j.running {
+			running++
+		}
+	}
+	for _, j := range l.waiting() {
+		j.tries++
+		if running >= limit {
+			continue
+		}
+		if err := l.env.StartWorker(j.order); err != nil {
+			l.log(ha.LevelErr, j.order.SID, "forking worker failed - %v", err)
+			return 0
+		}
+		j.running = true
+		running++
+	}
+	return running
+}
+
+func (l *LRM) runInline(services map[ha.SID]ha.ServiceConfig) {
+	jobs := l.waiting()
+	for _, j := range jobs {
+		cfg, ok := services[j.order.SID]
+		out := Execute(l.env, l.agent, j.order, cfg, ok)
+		if out.Err != nil {
+			l.log(ha.LevelErr, j.order.SID, "%v", out.Err)
+		}
+		l.finish(j, out, services)
+	}
+	if len(jobs) > 0 {
+		l.forgetOldResults()
+	}
+}
+
+func (l *LRM) collect(services map[ha.SID]ha.ServiceConfig) {
+	finished := l.env.FinishedWorkers()
+	for _, f := range finished {
+		if j := l.queue[f.SID]; j != nil && j.running {
+			l.finish(j, f.Result, services)
+		}
+	}
+	if len(finished) > 0 {
+		l.forgetOldResults()
+	}
+}

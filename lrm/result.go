@@ -1,0 +1,60 @@
+package lrm
+
+import (
+	"maps"
+
+	"pveha/internal/ha"
+)
+
+// finish takes the outcome of a job.
+func (l *LRM) finish(j *job, out Outcome, services map[ha.SID]ha.ServiceConfig) {
+	o := j.order
+	delete(l.queue, o.SID)
+	if out.Err != nil {
+		l.log(ha.LevelErr, o.SID, "resource agent %s finished - failed to execute", o.SID)
+		out.Code = ha.ExitNotRun
+	}
+	if o.UID == "" { // a stop of our own before the node goes down
+		if out.Code != ha.ExitSuccess {
+			l.shutdownErrors++
+		}
+		return
+	}
+	code := out.Code
+	if o.State == ha.Started {
+		code = l.judgeStart(o.SID, code, services[o.SID].MaxRestart)
+	}
+	if code == ha.ExitTryAgain {
+		return // tell nobody: the order is queued again in the next round
+	}
+	l.results[o.UID] = ha.Result{SID: o.SID, State: o.State, ExitCode: code}
+}
+
+// judgeStart applies the restart policy to the result of a start.
+func (l *LRM) judgeStart(sid ha.SID, code ha.ExitCode, maxRestart int) ha.ExitCode {
+	switch code {
+	case ha.ExitSuccess:
+		l.retries[sid] = 0
+		return code
+	case ha.ExitError:
+	default:
+		return code
+	}
+	if l.retries[sid] >= maxRestart {
+		l.log(ha.LevelErr, sid, "unable to start service %s on local node after %d retries", sid, l.retries[sid])
+		l.retries[sid] = 0
+		return ha.ExitError
+	}
+	l.retries[sid]++
+	l.log(ha.LevelWarning, sid, "restart policy: retry number %d for service '%s'", l.retries[sid], sid)
+	return ha.ExitTryAgain
+}
+
+// forgetOldResults drops the results of orders that the master has replaced.
+func (l *LRM) forgetOldResults() {
+	valid := make(map[string]bool, len(l.services))
+	for _, s := range l.services {
+		valid[s.UID] = true
+	}
+	maps.DeleteFunc(l.results, func(uid string, _ ha.Result) bool { return !valid[uid] })
+}
