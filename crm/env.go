@@ -1,0 +1,144 @@
+package crm
+
+import (
+	"pveha/cfgparse/hacfg"
+	"pveha/crm/nodestate"
+	"pveha/crm/usage"
+	"pveha/internal/ha"
+)
+
+// Env is everything outside the CRM. The real cluster and the simulated one
+// implement it, and one contract suite holds both to the same promises.
+type Env interface {
+	Clock
+	Journal
+	Membership
+	StatusStore
+	Commands
+	Resources
+	Rules
+	Settings
+	Locks
+	WatchdogOpener
+	Recovery
+	Stats
+	Notifier
+}
+
+// Clock is time in whole seconds.
+type Clock interface {
+	Now() ha.Epoch
+	Sleep(seconds int64)
+	SleepUntil(t ha.Epoch)
+}
+
+// Journal takes the log lines.
+type Journal interface {
+	Log(e ha.Entry)
+}
+
+// Membership tells who is in the cluster.
+type Membership interface {
+	// NodeName is the name of the local node.
+	NodeName() string
+	// Quorate reports whether the local node is in the quorate partition.
+	Quorate() bool
+	// Refresh brings the view of the cluster file system up to date. False
+	// means that the view may be inconsistent in this round.
+	Refresh() bool
+	// Members returns the nodes of the cluster and which of them are online.
+	Members() (map[string]nodestate.Member, error)
+	// NodeVersion returns the pve-manager version of a node, "" when unknown.
+	NodeVersion(node string) (string, error)
+}
+
+// StatusStore holds the status files. What it returns is shared: callers copy
+// before they change anything.
+type StatusStore interface {
+	// ReadManagerStatus returns an empty status when none was written yet.
+	ReadManagerStatus() (*ha.ManagerStatus, error)
+	// WriteManagerStatus replaces the status as a whole.
+	WriteManagerStatus(s *ha.ManagerStatus) error
+	// ReadLRMStatus returns an empty status when the node wrote none yet.
+	ReadLRMStatus(node string) (*ha.LRMStatus, error)
+}
+
+// Commands is the queue of CRM commands.
+type Commands interface {
+	// CommandsPending reports whether any command waits.
+	CommandsPending() (bool, error)
+	// TakeCommands empties the queue and returns what was in it, one command
+	// a line.
+	TakeCommands() (string, error)
+}
+
+// Resources is the configuration of the services.
+type Resources interface {
+	// Services returns every configured service whose guest exists, and the
+	// digest of the configuration ("" when there is none to compare). The map
+	// is shared: callers copy before they change it.
+	Services() (map[ha.SID]ha.ServiceConfig, string, error)
+	// UpdateServices changes services in the configuration, all or none.
+	UpdateServices(changes map[ha.SID]ServiceChange) error
+}
+
+// ServiceChange is an edit of one service's section in resources.cfg.
+type ServiceChange struct {
+	State       ha.RequestState // "": leave it
+	Failback    *bool           // nil: leave it
+	DeleteGroup bool
+}
+
+// Rules is the configuration of affinity rules and of groups, their forerunner.
+// What it returns belongs to the caller.
+type Rules interface {
+	Rules() (*hacfg.Rules, error)
+	WriteRules(r *hacfg.Rules) error
+	Groups() (*hacfg.Groups, error)
+	DeleteGroups() error
+}
+
+// Settings is what the administrator set for the whole cluster.
+type Settings interface {
+	Scheduling() (Scheduling, error)
+}
+
+// Locks are the cluster-wide locks. Taking a lock one already holds refreshes
+// it.
+type Locks interface {
+	ManagerLock() bool
+	ReleaseManagerLock() bool
+	// AgentLock takes the agent lock of a node. For another node than the
+	// local one that succeeds only when nobody refreshed it for its lifetime:
+	// the proof that the node was reset.
+	AgentLock(node string) bool
+}
+
+// WatchdogOpener opens a client of the watchdog multiplexer.
+type WatchdogOpener interface {
+	OpenWatchdog() (ha.Watchdog, error)
+}
+
+// Recovery makes a service of a fenced node startable on another.
+type Recovery interface {
+	// RemoveLocks removes one of locks from the guest's configuration on the
+	// fenced node and returns which, "" when it had none of them.
+	RemoveLocks(sid ha.SID, locks []string, node string) (string, error)
+	// Steal moves the configuration of the guest from one node to another.
+	Steal(sid ha.SID, from, to string) error
+}
+
+// Stats is what the schedulers know of nodes and guests. Maps are by node name
+// and by service ID, guests outside of HA included.
+type Stats interface {
+	BasicServices() (map[ha.SID]usage.Service, error)
+	StaticServices() (map[ha.SID]usage.Service, error)
+	DynamicServices() (map[ha.SID]usage.Service, error)
+	StaticNodes() (map[string]usage.NodeStats, error)
+	DynamicNodes() (map[string]usage.NodeStats, error)
+}
+
+// Notifier tells people that a node is fenced.
+type Notifier interface {
+	Notify(n nodestate.FenceNotification)
+}

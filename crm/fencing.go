@@ -1,0 +1,116 @@
+package crm
+
+import (
+	"pveha/crm/nodestate"
+	"pveha/internal/ha"
+)
+
+// fencer lets the node states take agent locks and tell people.
+type fencer struct{ m *Manager }
+
+func (f fencer) AgentLock(node string) (bool, error) { return f.m.env.AgentLock(node), nil }
+
+func (f fencer) ReadManagerStatus() (*ha.ManagerStatus, error) { return f.m.env.ReadManagerStatus() }
+
+func (f fencer) Notify(n nodestate.FenceNotification) { f.m.env.Notify(n) }
+
+// fenceNodes tries to fence every node that has to be, and hands the services
+// of those that are fenced to recovery.
+func (m *Manager) fenceNodes() (changed bool, err error) {
+	fenced := map[string]bool{}
+	for _, sid := range m.sids() {
+		s := m.services[sid]
+		if s.State != ha.Fence {
+			continue
+		}
+		done, tried := fenced[s.Node]
+		if !tried {
+			if done, err = m.fence(s.Node); err != nil {
+				return changed, err
+			}
+			fenced[s.Node] = done
+		}
+		if !done {
+			continue
+		}
+		if err := m.move(sid, s, ha.Recovery); err != nil {
+			return changed, err
+		}
+		changed = true
+	}
+	for _, node := range m.nodes.Nodes() {
+		if _, tried := fenced[node]; tried || m.nodes.State(node) != ha.NodeFence {
+			continue
+		}
+		// Its services were taken away by a person: the node must not stay in
+		// this state for ever.
+		m.env.Log(ha.Entry{
+			Level: ha.LevelNotice, Node: node,
+			Text: "node '" + node + "' in fence state but no services to-fence! admin interference?!",
+		})
+		done, err := m.fence(node)
+		if err != nil {
+			return changed, err
+		}
+		changed = changed || done
+	}
+	return changed, nil
+}
+
+func (m *Manager) fence(node string) (bool, error) {
+	return m.nodes.FenceNode(node, fencer{m})
+}
+
+// removableLocks are the guest locks that the reset of a node makes void: the
+// work they protected died with it.
+var removableLocks = []string{
+	"backup", "mounted", "migrate", "clone", "rollback", "snapshot",
+	"snapshot-delete", "suspending", "suspended",
+}
+
+// stepRecovery finds a new node for a service whose node was fenced. It tries
+// again in every round until there is one.
+func (m *Manager) stepRecovery(r *round, sid ha.SID, s *ha.ServiceStatus, cfg ha.ServiceConfig) error {
+	fenced := s.Node
+	node := m.placement().choose(sid, cfg, best)
+	if node == "" {
+		m.log(ha.LevelErr, sid,
+			"recovering service '%s' from fenced node '%s' failed, no recovery node found", sid, fenced)
+		if cfg.State == ha.RequestDisabled {
+			// Out of the recovery without a stop: the service runs nowhere.
+			s.FailedNodes = nil
+			return m.move(sid, s, ha.Stopped)
+		}
+		return nil
+	}
+	if node == fenced { // rules allow no other, and it is back
+		m.log(ha.LevelInfo, sid, "recover service '%s' to previous failed and fenced node '%s' again", sid, node)
+	} else {
+		m.log(ha.LevelInfo, sid, "recover service '%s' from fenced node '%s' to node '%s'", sid, fenced, node)
+	}
+	if err := m.takeOver(sid, fenced, node); err != nil {
+		// One guest that cannot be moved must not stop the recovery of the
+		// others; the next round tries again.
+		m.log(ha.LevelErr, sid, "recovering service '%s' from fenced node '%s' failed: %v", sid, fenced, err)
+		return nil
+	}
+	if c, ok := r.services[sid]; ok {
+		c.Node = node
+		r.services[sid] = c
+	}
+	return m.move(sid, s, wanted(cfg), onNode(node))
+}
+
+// takeOver moves the guest's configuration from the fenced node to another,
+// without the locks that would keep it from starting there.
+func (m *Manager) takeOver(sid ha.SID, from, to string) error {
+	lock, err := m.env.RemoveLocks(sid, removableLocks, from)
+	if err != nil {
+		return err
+	}
+	if lock != "" {
+		m.log(ha.LevelWarning, sid,
+			"removed leftover lock '%s' from recovered service '%s' to allow its start.", lock, sid)
+	}
+	return m.env.Steal(sid, from, to)
+}

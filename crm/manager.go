@@ -1,0 +1,284 @@
+package crm
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"pveha/cfgparse/hacfg"
+	"pveha/crm/nodestate"
+	"pveha/crm/rules"
+	"pveha/crm/usage"
+	"pveha/internal/ha"
+)
+
+// Manager is the part of the CRM that decides; it lives as long as the CRM is
+// master.
+type Manager struct {
+	env Env
+	cfg Config
+
+	nodes    *nodestate.Tracker
+	services map[ha.SID]*ha.ServiceStatus
+	status   *ha.ManagerStatus // what of the written status is not in nodes and services
+
+	scheduling Scheduling
+	rules      *rules.Compiled
+	compiled   ruleInputs
+	usage      usage.Usage
+
+	imbalancedRounds int // rounds in a row with too high an imbalance; not kept over a change of master
+	groupRounds      int // rounds until the next try to migrate groups to rules
+	fullyDisarmed    bool
+}
+
+// newManager takes over from the last master what cannot be found out anew.
+func newManager(env Env, cfg Config) (*Manager, error) {
+	old, err := env.ReadManagerStatus()
+	if err != nil {
+		return nil, err
+	}
+	old = old.Clone()
+	m := &Manager{
+		env:      env,
+		cfg:      cfg,
+		services: old.ServiceStatus,
+		status: &ha.ManagerStatus{
+			MasterNode:  env.NodeName(),
+			NodeRequest: old.NodeRequest,
+			Disarm:      old.Disarm,
+		},
+		groupRounds: groupFirstTry,
+	}
+	if m.services == nil {
+		m.services = map[ha.SID]*ha.ServiceStatus{}
+	}
+	m.nodes = nodestate.New(nodestate.Config{Now: env.Now, Log: env.Log}, old.NodeStatus)
+	if err := m.readScheduling(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// round is what one round reads once and then goes by.
+type round struct {
+	services map[ha.SID]ha.ServiceConfig
+	results  map[string]ha.Result // of all LRMs, by UID
+	modes    map[string]ha.LRMMode
+	only     map[ha.SID]bool // when not nil: the services to work on
+}
+
+// Round is one round of the master: read, decide, write manager_status. After
+// an error the status in memory may be ahead of the written one; the next
+// round goes on from memory.
+func (m *Manager) Round() error {
+	members, err := m.env.Members()
+	if err != nil {
+		return err
+	}
+	nodesChanged := m.nodes.Changed(members)
+	r, err := m.readLRMs()
+	if err != nil {
+		return err
+	}
+	if err := m.nodes.Update(members, r.modes); err != nil {
+		return err
+	}
+	if !m.nodes.Operational(m.env.NodeName()) {
+		m.log(ha.LevelInfo, "", "master seems offline")
+		return nil
+	}
+	if err := m.readConfig(r, nodesChanged); err != nil {
+		return err
+	}
+	if err := m.takeCommands(r); err != nil {
+		return err
+	}
+	if m.status.Disarm != nil {
+		done, err := m.disarm(r)
+		if done || err != nil {
+			return err
+		}
+	} else {
+		m.balance()
+	}
+	m.fullyDisarmed = false
+	if err := m.settle(r); err != nil {
+		return err
+	}
+	return m.writeStatus()
+}
+
+// FullyDisarmed reports whether every LRM has given up its lock, so that the
+// master needs no watchdog.
+func (m *Manager) FullyDisarmed() bool { return m.fullyDisarmed }
+
+// settle steps every service and fences nodes until nothing changes any more:
+// a service may go through several states in one round.
+func (m *Manager) settle(r *round) error {
+	for {
+		stepped, err := m.stepServices(r)
+		if err != nil {
+			return err
+		}
+		fenced, err := m.fenceNodes()
+		if err != nil {
+			return err
+		}
+		if !stepped && !fenced {
+			return nil
+		}
+	}
+}
+
+func (m *Manager) stepServices(r *round) (changed bool, err error) {
+	for _, sid := range m.sids() {
+		if r.only != nil && !r.only[sid] {
+			continue
+		}
+		s := m.services[sid]
+		before := s.State
+		if err := m.step(r, sid, s); err != nil {
+			return changed, err
+		}
+		if err := m.freezeForRestart(r, sid, s); err != nil {
+			return changed, err
+		}
+		if s.State != before {
+			changed = true
+		}
+	}
+	return changed, nil
+}
+
+// readLRMs collects the results and modes of the LRMs of all known nodes.
+func (m *Manager) readLRMs() (*round, error) {
+	r := &round{results: map[string]ha.Result{}, modes: map[string]ha.LRMMode{}}
+	for _, node := range m.nodes.Nodes() {
+		status, err := m.env.ReadLRMStatus(node)
+		if err != nil {
+			return nil, err
+		}
+		r.modes[node] = status.Mode
+		if status.Mode == "" {
+			r.modes[node] = ha.ModeActive
+		}
+		for uid, result := range status.Results {
+			if _, dup := r.results[uid]; !dup {
+				r.results[uid] = result
+			}
+		}
+	}
+	return r, nil
+}
+
+func (m *Manager) readConfig(r *round, nodesChanged bool) error {
+	if err := m.readScheduling(); err != nil {
+		return err
+	}
+	if err := m.migrateGroups(); err != nil {
+		return err
+	}
+	services, digest, err := m.env.Services()
+	if err != nil {
+		return err
+	}
+	r.services = maps.Clone(services)
+	if r.services == nil {
+		r.services = map[ha.SID]ha.ServiceConfig{}
+	}
+	groups, err := m.env.Groups()
+	if err != nil {
+		return err
+	}
+	if m.status.Disarm == nil {
+		if err := m.syncServices(r); err != nil {
+			return err
+		}
+	}
+	if err := m.rebuildUsage(); err != nil {
+		return err
+	}
+	return m.compileRules(r, groups, digest, nodesChanged)
+}
+
+// syncServices adds what is newly configured and forgets what is not
+// configured any more.
+func (m *Manager) syncServices(r *round) error {
+	for _, sid := range slices.Sorted(maps.Keys(r.services)) {
+		cfg := r.services[sid]
+		if m.services[sid] != nil || cfg.State == ha.RequestIgnored {
+			continue
+		}
+		m.log(ha.LevelInfo, sid, "adding new service '%s' on node '%s'", sid, cfg.Node)
+		// It may be running already: asking for a stop or start finds out,
+		// and does not move it.
+		state := ha.RequestStop
+		if cfg.State == ha.RequestStarted {
+			state = ha.RequestStart
+		}
+		s := &ha.ServiceStatus{}
+		if err := m.enter(sid, s, ha.ServiceStatus{State: state, Node: cfg.Node}); err != nil {
+			return err
+		}
+		m.services[sid] = s
+	}
+	// Backward, as the recorded log of the one case with two of them has it; the
+	// Perl stack's own order is a hash's, and differs between its runs.
+	for _, sid := range slices.Backward(m.sids()) {
+		cfg, ok := r.services[sid]
+		if ok && cfg.State != ha.RequestIgnored {
+			continue
+		}
+		reason := "no config"
+		if ok {
+			reason = "ignored state requested"
+		}
+		m.log(ha.LevelInfo, sid, "removing stale service '%s' (%s)", sid, reason)
+		delete(m.services, sid)
+	}
+	return nil
+}
+
+// ruleInputs are the digests of what the compiled rules were made from.
+type ruleInputs struct {
+	rules, groups, services string
+}
+
+// compileRules turns rules and groups into the form the placement works with,
+// when any of what they depend on has changed.
+func (m *Manager) compileRules(r *round, groups *hacfg.Groups, digest string, nodesChanged bool) error {
+	rs, err := m.env.Rules()
+	if err != nil {
+		return err
+	}
+	rules.FailbackFromGroups(groups, r.services)
+	in := ruleInputs{rules: rs.Digest, groups: groups.Digest, services: digest}
+	if m.rules != nil && !nodesChanged && in == m.compiled {
+		return nil
+	}
+	rules.MigrateGroups(rs, groups, r.services)
+	nodes := m.nodes.Nodes()
+	for _, message := range rules.Transform(rs, nodes) {
+		m.log(ha.LevelInfo, "", "%s", message)
+	}
+	m.rules = rules.Compile(rs, nodes)
+	m.compiled = in
+	return nil
+}
+
+func (m *Manager) writeStatus() error {
+	m.status.NodeStatus = m.nodes.Statuses()
+	m.status.ServiceStatus = m.services
+	m.status.Timestamp = m.env.Now()
+	return m.env.WriteManagerStatus(m.status)
+}
+
+// sids returns the IDs of all managed services, sorted.
+func (m *Manager) sids() []ha.SID {
+	return slices.Sorted(maps.Keys(m.services))
+}
+
+func (m *Manager) log(level ha.Level, sid ha.SID, format string, args ...any) {
+	m.env.Log(ha.Entry{Level: level, SID: sid, Text: fmt.Sprintf(format, args...)})
+}

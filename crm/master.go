@@ -1,0 +1,122 @@
+package crm
+
+import (
+	"fmt"
+
+	"pveha/internal/ha"
+)
+
+// masterRound does the work of the master. Whatever goes wrong in the
+// manager's round is logged; the next round tries again.
+func (c *CRM) masterRound() (alive bool, err error) {
+	start := c.env.Now()
+	if c.stopping {
+		return false, c.resign()
+	}
+	if err := c.manage(); err != nil {
+		c.log(ha.LevelErr, fmt.Sprintf("got unexpected error - %v", err))
+	}
+	c.env.SleepUntil(start + masterRound)
+	return true, nil
+}
+
+func (c *CRM) manage() error {
+	if !c.refreshed {
+		// The lock could still be refreshed: no harm in waiting for the file
+		// system.
+		c.log(ha.LevelNotice, "temporary inconsistent cluster state (cfs restart?), skip round")
+		return nil
+	}
+	if c.manager == nil { // taking over had failed
+		m, err := newManager(c.env, c.cfg)
+		if err != nil {
+			return err
+		}
+		c.manager = m
+	}
+	if err := c.manager.Round(); err != nil {
+		return err
+	}
+	switch disarmed := c.manager.FullyDisarmed(); {
+	case disarmed && !c.disarmed:
+		c.log(ha.LevelInfo, "HA stack fully disarmed, releasing CRM watchdog")
+		if err := c.closeWatchdog(); err != nil {
+			return err
+		}
+		c.disarmed = true
+	case !disarmed && c.disarmed:
+		// takeLock opens the watchdog again in the next round.
+		c.log(ha.LevelInfo, "re-arming HA stack")
+		c.disarmed = false
+	}
+	return nil
+}
+
+// resign gives the manager lock back, so that another node becomes master
+// without waiting for its lifetime.
+func (c *CRM) resign() error {
+	if err := c.closeWatchdog(); err != nil {
+		return err
+	}
+	c.log(ha.LevelInfo, "voluntary release CRM lock")
+	if !c.env.ReleaseManagerLock() {
+		c.log(ha.LevelNotice, "CRM lock release failed, let the lock timeout")
+	}
+	return nil
+}
+
+const (
+	lockTries   = 6 // in one round, one second apart
+	lockSeconds = 5 // and no longer than this
+)
+
+// takeLock takes or refreshes the manager lock, and updates the watchdog that
+// protects it.
+func (c *CRM) takeLock() (bool, error) {
+	start := c.env.Now()
+	for try := 1; ; try++ {
+		if c.env.ManagerLock() {
+			return true, c.protect()
+		}
+		if try == lockTries || c.env.Now()-start > lockSeconds {
+			return false, nil
+		}
+		c.env.Sleep(1)
+	}
+}
+
+// protect updates the watchdog, or opens it where the stack is armed.
+func (c *CRM) protect() error {
+	if c.watchdog != nil {
+		return c.watchdog.Update()
+	}
+	if c.disarmed {
+		return nil
+	}
+	// A master that takes over a disarmed stack must not arm a watchdog, not
+	// even for one round.
+	if ms, err := c.env.ReadManagerStatus(); err == nil && ms.Disarm != nil && ms.Disarm.State == ha.Disarmed {
+		c.log(ha.LevelInfo, "taking over as disarmed master, skipping watchdog")
+		c.disarmed = true
+		return nil
+	}
+	wd, err := c.env.OpenWatchdog()
+	if err != nil {
+		return err
+	}
+	c.watchdog = wd
+	return nil
+}
+
+// closeWatchdog ends the self-fencing of the CRM. Nothing runs twice for it:
+// the CRM runs no service, and a node whose LRM is idle is not reset for
+// nothing. The only condition is that the manager's state is not touched
+// afterwards.
+func (c *CRM) closeWatchdog() error {
+	if c.watchdog == nil {
+		return nil
+	}
+	wd := c.watchdog
+	c.watchdog = nil
+	return wd.Close()
+}

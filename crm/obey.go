@@ -1,0 +1,88 @@
+package crm
+
+import (
+	"strconv"
+
+	"pveha/internal/ha"
+)
+
+// The tasks a service can be told by a CRM command.
+const (
+	taskMigrate  = "migrate"
+	taskRelocate = "relocate"
+	taskStop     = "stop"
+)
+
+// takeCmd returns the command that waits for the service, and removes it.
+func takeCmd(s *ha.ServiceStatus) (task, arg string) {
+	if len(s.Cmd) > 0 {
+		task = s.Cmd[0]
+	}
+	if len(s.Cmd) > 1 {
+		arg = s.Cmd[1]
+	}
+	s.Cmd = nil
+	return task, arg
+}
+
+// obeyStopped carries out the command of a stopped service.
+func (m *Manager) obeyStopped(sid ha.SID, s *ha.ServiceStatus) (moved bool, err error) {
+	task, arg := takeCmd(s)
+	switch task {
+	case taskMigrate, taskRelocate:
+		if !m.mayMove(sid, s, task, arg) {
+			return false, nil
+		}
+		return true, m.move(sid, s, ha.ServiceState(task), onNode(s.Node), toTarget(arg))
+	case taskStop:
+		m.log(ha.LevelInfo, sid, "ignore service '%s' %s request - service already stopped", sid, task)
+	default:
+		m.log(ha.LevelErr, sid, "unknown command '%s' for service '%s'", task, sid)
+	}
+	return false, nil
+}
+
+// obeyStarted carries out the command of a started service.
+func (m *Manager) obeyStarted(sid ha.SID, s *ha.ServiceStatus) error {
+	task, arg := takeCmd(s)
+	switch task {
+	case taskMigrate, taskRelocate:
+		if !m.mayMove(sid, s, task, arg) {
+			return nil
+		}
+		m.log(ha.LevelInfo, sid, "%s service '%s' to node '%s'", task, sid, arg)
+		return m.move(sid, s, ha.ServiceState(task), onNode(s.Node), toTarget(arg))
+	case taskStop:
+		return m.obeyStop(sid, s, arg)
+	default:
+		m.log(ha.LevelErr, sid, "unknown command '%s' for service '%s'", task, sid)
+		return nil
+	}
+}
+
+// obeyStop stops the service and sets its configuration to stopped, so that it
+// stays so.
+func (m *Manager) obeyStop(sid ha.SID, s *ha.ServiceStatus, timeout string) error {
+	if seconds, err := strconv.ParseFloat(timeout, 64); err != nil || seconds == 0 {
+		m.log(ha.LevelInfo, sid, "request immediate service hard-stop for service '%s'", sid)
+	} else {
+		m.log(ha.LevelInfo, sid, "request graceful stop with timeout '%s' for service '%s'", timeout, sid)
+	}
+	if err := m.move(sid, s, ha.RequestStop, withTimeout(timeout)); err != nil {
+		return err
+	}
+	return m.env.UpdateServices(map[ha.SID]ServiceChange{sid: {State: ha.RequestStopped}})
+}
+
+// mayMove tells whether a service can be moved to target, and says why not.
+func (m *Manager) mayMove(sid ha.SID, s *ha.ServiceStatus, task, target string) bool {
+	if !m.nodes.Online(target) {
+		m.log(ha.LevelErr, sid, "ignore service '%s' %s request - node '%s' not online", sid, task, target)
+		return false
+	}
+	if s.Node == target {
+		m.log(ha.LevelInfo, sid, "ignore service '%s' %s request - service already on node '%s'", sid, task, target)
+		return false
+	}
+	return true
+}
