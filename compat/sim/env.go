@@ -1,0 +1,140 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+
+	"pveha/crm"
+	"pveha/crm/nodestate"
+	"pveha/internal/ha"
+	"pveha/lrm"
+)
+
+// env is the environment of one daemon on one node. Its clock stands still
+// while the daemon works; what the work would have taken is only added up.
+type env struct {
+	cluster *Cluster
+	node    *node
+	daemon  string // "crm" or "lrm"
+	now     ha.Epoch
+	spent   int64 // seconds the current round would have taken
+}
+
+var (
+	_ crm.Env = (*env)(nil)
+	_ lrm.Env = (*env)(nil)
+)
+
+// maxRound is how long one round may take before the simulation gives up, in
+// seconds.
+const maxRound = 300
+
+// round runs one round of the daemon.
+func (e *env) round(iterate func() (bool, error)) (alive bool, err error) {
+	e.sync()
+	alive, err = iterate()
+	if err != nil {
+		return alive, err
+	}
+	if e.spent > maxRound {
+		return alive, fmt.Errorf("loop took too long (%d seconds)", e.spent)
+	}
+	e.spent = 0
+	e.now++ // so that the order of the rounds shows in the log
+	return alive, nil
+}
+
+// sync sets the daemon's clock to the cluster's.
+func (e *env) sync() {
+	e.spent = 0
+	e.now = max(e.now, e.cluster.now)
+}
+
+// Now returns the time at which the round began.
+func (e *env) Now() ha.Epoch { return e.now }
+
+// Sleep makes the round longer.
+func (e *env) Sleep(seconds int64) { e.spent += seconds }
+
+// SleepUntil makes the round last at least until t.
+func (e *env) SleepUntil(t ha.Epoch) {
+	if now := int64(e.now) + e.spent; now < int64(t) {
+		e.spent += int64(t) - now
+	}
+}
+
+// Log writes to the log of the simulation.
+func (e *env) Log(entry ha.Entry) {
+	e.cluster.logDaemon(e, string(entry.Level), entry.Text)
+}
+
+func (e *env) info(text string) { e.Log(ha.Entry{Level: ha.LevelInfo, Text: text}) }
+
+// Notify logs the subject of the message.
+func (e *env) Notify(n nodestate.FenceNotification) {
+	e.cluster.logDaemon(e, "email", n.Prefix+": "+n.Subject)
+}
+
+// NodeName is the name of the node.
+func (e *env) NodeName() string { return e.node.name }
+
+// Quorate reports whether the node is connected to enough others.
+func (e *env) Quorate() bool {
+	online, quorate := e.cluster.online()
+	return quorate && online[e.node.name]
+}
+
+// Refresh fails when the scenario says so.
+func (e *env) Refresh() bool { return e.node.cfsUpdate }
+
+// Members returns the nodes, and which are online.
+func (e *env) Members() (map[string]nodestate.Member, error) {
+	online, _ := e.cluster.online()
+	members := make(map[string]nodestate.Member, len(e.cluster.names))
+	for _, name := range e.cluster.names {
+		members[name] = nodestate.Member{Online: online[name]}
+	}
+	return members, nil
+}
+
+// NodeVersion returns the version of a node's pve-manager.
+func (e *env) NodeVersion(name string) (string, error) {
+	n := e.cluster.nodes[name]
+	if n == nil || n.version == "" {
+		return defaultVersion, nil
+	}
+	return n.version, nil
+}
+
+// Scheduling returns the cluster's scheduling settings.
+func (e *env) Scheduling() (crm.Scheduling, error) {
+	return e.cluster.scenario.scheduling, nil
+}
+
+// ShutdownPolicy returns the cluster's shutdown policy.
+func (e *env) ShutdownPolicy() (ha.ShutdownPolicy, error) {
+	return e.cluster.scenario.shutdownPolicy, nil
+}
+
+// NodeShutdown reports whether a command shuts the node down.
+func (e *env) NodeShutdown() (shutdown, reboot bool, err error) {
+	switch Verb(e.node.shutdown) {
+	case VerbShutdown:
+		return true, false, nil
+	case VerbReboot:
+		return true, true, nil
+	default:
+		return false, false, nil
+	}
+}
+
+// MaxWorkers is zero: orders are carried out within the round.
+func (e *env) MaxWorkers() (int, error) { return 0, nil }
+
+// StartWorker is never called.
+func (e *env) StartWorker(lrm.Order) error {
+	return errors.New("the simulation has no workers")
+}
+
+// FinishedWorkers returns none.
+func (e *env) FinishedWorkers() []lrm.Finished { return nil }

@@ -1,0 +1,149 @@
+package sim
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+
+	"pveha/internal/ha"
+)
+
+// simulatedSID matches the services that the simulator has an agent for.
+var simulatedSID = regexp.MustCompile(`^(vm|ct|fa):[0-9]+$`)
+
+func (p *parser) services() error {
+	p.s.services = map[ha.SID]*guest{}
+	type entry struct {
+		Node        string          `json:"node"`
+		State       ha.RequestState `json:"state"`
+		Group       string          `json:"group"`
+		Failback    *truth          `json:"failback"`
+		MaxRestart  *number         `json:"max_restart"`
+		MaxRelocate *number         `json:"max_relocate"`
+		Lock        string          `json:"lock"`
+	}
+	raw := map[ha.SID]entry{}
+	if _, ok := p.files[fileServices]; ok {
+		if err := p.json(fileServices, &raw); err != nil {
+			return err
+		}
+	} else {
+		for i, node := range []string{"node1", "node2", "node3", "node1", "node2", "node3"} {
+			raw[ha.SID(fmt.Sprintf("vm:%d", 101+i))] = entry{Node: node}
+		}
+	}
+	for sid, e := range raw {
+		if err := p.checkService(sid, e.Node); err != nil {
+			return fmt.Errorf("%s: %w", fileServices, err)
+		}
+		g := newGuest(e.Node, e.State)
+		g.Group, g.lock = e.Group, e.Lock
+		if e.Failback != nil {
+			g.Failback = bool(*e.Failback)
+		}
+		if e.MaxRestart != nil {
+			g.MaxRestart = int(*e.MaxRestart)
+		}
+		if e.MaxRelocate != nil {
+			g.MaxRelocate = int(*e.MaxRelocate)
+		}
+		p.s.services[sid] = g
+	}
+	return nil
+}
+
+func (p *parser) checkService(sid ha.SID, node string) error {
+	if !simulatedSID.MatchString(string(sid)) {
+		return fmt.Errorf("service %q: the simulator has vm:ID, ct:ID and fa:ID", sid)
+	}
+	if _, ok := p.s.nodes[node]; !ok {
+		return fmt.Errorf("service %s is on node %q, which is not in %s", sid, node, fileHardware)
+	}
+	return nil
+}
+
+// newGuest returns a service with the defaults filled in.
+func newGuest(node string, state ha.RequestState) *guest {
+	switch state {
+	case "":
+		state = ha.RequestDisabled
+	case ha.RequestEnabled:
+		state = ha.RequestStarted
+	case ha.RequestStarted, ha.RequestStopped, ha.RequestDisabled, ha.RequestIgnored:
+	}
+	return &guest{ServiceConfig: ha.ServiceConfig{
+		Node: node, State: state, Failback: true,
+		MaxRestart: ha.DefaultMaxRestart, MaxRelocate: ha.DefaultMaxRelocate,
+	}}
+}
+
+// commands reads the list of steps and checks what they name, so that a
+// mistake shows before anything runs.
+func (p *parser) commands() error {
+	if _, ok := p.files[fileCommands]; !ok {
+		return fmt.Errorf("%s: missing", fileCommands)
+	}
+	var steps []json.RawMessage
+	if err := p.json(fileCommands, &steps); err != nil {
+		return err
+	}
+	known := map[ha.SID]bool{}
+	for sid := range p.s.services {
+		known[sid] = true
+	}
+	for i, raw := range steps {
+		var texts []string
+		if err := json.Unmarshal(raw, &texts); err != nil {
+			return fmt.Errorf("%s: step %d: want a list of commands: %w", fileCommands, i+1, err)
+		}
+		step := make([]Command, 0, len(texts))
+		for _, text := range texts {
+			cmd, err := ParseCommand(text)
+			if err == nil {
+				err = wrapCommand(text, p.checkNames(cmd, known))
+			}
+			if err != nil {
+				return fmt.Errorf("%s: step %d: %w", fileCommands, i+1, err)
+			}
+			step = append(step, cmd)
+		}
+		p.s.Steps = append(p.s.Steps, step)
+	}
+	return nil
+}
+
+// checkNames checks that a command's node exists, and that its service does at
+// that point. Orders to the CRM may name anything: the CRM has to cope.
+func (p *parser) checkNames(c Command, known map[ha.SID]bool) error {
+	switch c.Verb {
+	case VerbDelay, VerbSkipRound:
+		return nil
+	case VerbService:
+	case VerbPower, VerbNetwork, VerbCFS, VerbVersion, VerbReboot, VerbShutdown, VerbRestartLRM, VerbCRM:
+		if _, ok := p.s.nodes[c.Node]; !ok {
+			return fmt.Errorf("no such node %q (there are %q)", c.Node, p.s.Nodes())
+		}
+		return nil
+	}
+	switch c.Action {
+	case "migrate", "relocate", "stop":
+		return nil
+	case "add":
+		if known[c.SID] {
+			return fmt.Errorf("service %s exists already", c.SID)
+		}
+		known[c.SID] = true
+		return p.checkService(c.SID, c.arg(0))
+	}
+	if !known[c.SID] {
+		return fmt.Errorf("no such service %s at this point", c.SID)
+	}
+	if c.Action == "delete" {
+		delete(known, c.SID)
+	}
+	if c.Action == "manual-migrate" && !slices.Contains(p.s.Nodes(), c.arg(0)) {
+		return fmt.Errorf("no such node %q", c.arg(0))
+	}
+	return nil
+}
