@@ -39,11 +39,11 @@ func (c *CRM) hasWork() bool {
 	if !ok {
 		return false
 	}
-	any, err := c.configured()
+	some, err := c.configured()
 	if err != nil {
 		return false
 	}
-	if any {
+	if some {
 		return true
 	}
 	if master := ms.MasterNode; master != "" && master != c.env.NodeName() &&
@@ -73,6 +73,6 @@ func (c *CRM) mayIdle() bool {
 	if !ok || ms.Disarm != nil {
 		return false // a disarmed stack waits for arm-ha
 	}
-	any, err := c.configured()
-	return err == nil && !any && len(ms.ServiceStatus) == 0
+	some, err := c.configured()
+	return err == nil && !some && len(ms.ServiceStatus) == 0
 }
