@@ -60,6 +60,31 @@ func TestDifferenceIsReported(t *testing.T) {
 	require.Contains(t, check(c, sim.Options{}), "no log.expect to compare with")
 }
 
+func TestAccidentalOrderIsOverlooked(t *testing.T) {
+	const (
+		other = "info     80    node1/crm: got lock 'ha_manager_lock'\n"
+		a     = "info    100    node1/crm: removing stale service 'vm:100' (no config)\n"
+		b     = "info    100    node1/crm: removing stale service 'vm:101' (no config)\n"
+	)
+	same := func(x, y string) bool {
+		return bytes.Equal(withoutAccidents([]byte(x)), withoutAccidents([]byte(y)))
+	}
+	require.True(t, same(other+b+a+other, other+a+b+other))
+	require.False(t, same(b+other+a, a+other+b), "lines of different rounds")
+	require.False(t, same(other+a, other+b))
+	require.False(t, same(a+b, a+b+b))
+	require.False(t, same(other+a, a+other))
+}
+
+// The given recordings are equal without overlooking anything.
+func TestRecordedScenariosNeedNoAccidents(t *testing.T) {
+	for _, c := range golden.Cases(t, testdata+"/replay") {
+		var got bytes.Buffer
+		require.NoError(t, Play(c, &got, sim.Options{}), c.Name)
+		golden.Equal(t, c.Name, c.Files[Expectation], got.Bytes())
+	}
+}
+
 func TestScenarioWithErrorIsReported(t *testing.T) {
 	c := corpus.Case{Name: "bad", Path: "dir/bad", Files: map[string][]byte{
 		"cmdlist":   []byte(`[["power node9 on"]]`),
