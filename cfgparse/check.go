@@ -80,8 +80,7 @@ func (e *FormatError) Reason() string { return "invalid format - " + Reason(e.Er
 // at its end included: what a method Reason of the error says, or else the
 // error's text and one line feed.
 func Reason(err error) string {
-	var known interface{ Reason() string }
-	if errors.As(err, &known) {
+	if known, ok := err.(interface{ Reason() string }); ok {
 		return known.Reason()
 	}
 	return err.Error() + "\n"

@@ -1,8 +1,8 @@
 package cfgparse
 
 import (
-	"errors"
 	"fmt"
+	"strings"
 )
 
 // Config is what a section-config file says, as far as it passed the checks
@@ -78,7 +78,7 @@ func (c *Config) Lookup(id string) *Entry { return c.byID[id] }
 // one, at its own position.
 func (s *Schema) Read(file string, raw []byte) (*Config, []Problem) {
 	tree := Parse(raw)
-	r := reader{schema: s, file: file, tree: tree, config: NewConfig()}
+	r := reader{schema: s, tree: tree, config: NewConfig(), problems: NewProblemList(file, tree.Len())}
 	r.config.Digest = Digest(raw)
 	r.config.Sections = make([]*Entry, 0, len(tree.Sections))
 	line := 1
@@ -87,49 +87,42 @@ func (s *Schema) Read(file string, raw []byte) (*Config, []Problem) {
 		r.section(section)
 		line = section.Last + 1
 	}
-	r.ignored(line, len(tree.Lines), "")
+	r.ignored(line, tree.Len(), "")
 	r.config.settle()
-	return r.config, r.problems
+	return r.config, r.problems.Problems
 }
 
 type reader struct {
 	schema   *Schema
-	file     string
 	tree     *Tree
 	config   *Config
-	problems []Problem
+	problems *ProblemList
 }
 
 // ignored reports the ignored ones of the lines from first to last.
 func (r *reader) ignored(first, last int, section string) {
 	for n := first; n <= last; n++ {
-		if line := r.tree.Lines[n-1]; line.Kind == LineIgnored {
-			r.report(IgnoredLine, n, section, "", line.Text)
+		if line := r.tree.Line(n); line.Kind == LineIgnored {
+			r.problems.Add(IgnoredLine, n, section, "", line.Text)
 		}
 	}
-}
-
-func (r *reader) report(kind ProblemKind, line int, section, key, text string) {
-	r.problems = append(r.problems, Problem{
-		Kind: kind, File: r.file, Line: line, Section: section, Key: key, text: text,
-	})
 }
 
 func (r *reader) section(section Section) {
 	name := lowerASCII(section.Type)
 	id, err := r.schema.CheckHeader(name, section.ID)
-	typ := r.schema.lookup(name)
+	typ := r.schema.Type(name)
 	if err == nil && typ == nil {
 		err = fmt.Errorf("unsupported type '%s'", name)
 	}
 	if err != nil {
-		r.report(SkippedSection, section.Header, id, "", Reason(err))
+		r.problems.Add(SkippedSection, section.Header, id, "", Reason(err))
 		return
 	}
 	entry := &Entry{Type: name, ID: id, Line: section.Header}
 	seen := section.Header // the last line that was not a comment
 	for n := section.Header + 1; n <= section.Last; n++ {
-		line := r.tree.Lines[n-1]
+		line := r.tree.Line(n)
 		switch line.Kind {
 		case LineProperty:
 			r.property(typ, entry, n, line.Text)
@@ -143,7 +136,7 @@ func (r *reader) section(section Section) {
 	entry.Ordinal = r.config.next
 	r.config.next++
 	if err := typ.complete(entry); err != nil {
-		r.report(BrokenSection, seen, id, "", Reason(err))
+		r.problems.Add(BrokenSection, seen, id, "", Reason(err))
 		r.config.breakSection(entry)
 		return
 	}
@@ -154,22 +147,30 @@ func (r *reader) property(typ *SectionType, entry *Entry, line int, text string)
 	key, value, given, _ := SplitProperty(text)
 	normal, err := r.schema.value(typ, entry, key, value, given)
 	if err != nil {
-		r.report(BadValue, line, entry.ID, key, Reason(err))
+		r.problems.Add(BadValue, line, entry.ID, key, Reason(err))
 		return
 	}
 	entry.values = append(entry.values, keyValue{key, normal})
 }
 
-var (
-	errUnknownProperty = errors.New("unknown property type")
-	errDuplicate       = errors.New("duplicate attribute")
+// fixedError is an error whose text with the line feed is at hand.
+type fixedError string
+
+func (e fixedError) Error() string { return strings.TrimSuffix(string(e), "\n") }
+
+// Reason returns the text of the Perl stack.
+func (e fixedError) Reason() string { return string(e) }
+
+const (
+	errUnknownProperty fixedError = "unknown property type\n"
+	errDuplicate       fixedError = "duplicate attribute\n"
 )
 
 // typeProperty may stand in a section when it says what the header says.
 const typeProperty = "type"
 
 func (s *Schema) value(typ *SectionType, entry *Entry, key, value string, given bool) (string, error) {
-	property := typ.property(key)
+	property := typ.Property(key)
 	if property == nil && !s.reserved(key) {
 		return "", errUnknownProperty
 	}

@@ -1,6 +1,7 @@
 package cfgparse
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"strings"
@@ -14,14 +15,14 @@ import (
 func ReadKeyValues(properties []Property, file string, raw []byte) (map[string]string, []Problem) {
 	values := map[string]string{}
 	lines := map[string]int{}
-	var problems []Problem
+	problems := NewProblemList(file, bytes.Count(raw, []byte("\n"))+1)
 	eachLine(string(raw), func(number int, line string) {
 		if line[0] == '#' {
 			return
 		}
 		key, value, ok := splitKeyValue(line)
 		if !ok {
-			problems = append(problems, NewProblem(file, number, "", "ignore config line: "+line+"\n"))
+			problems.Add(IgnoredSetting, number, "", "", line)
 			return
 		}
 		if p := PropertyString(properties).property(key); p != nil && p.Type == Boolean {
@@ -31,11 +32,10 @@ func ReadKeyValues(properties []Property, file string, raw []byte) (map[string]s
 	})
 	failures := checkObject(properties, "", values)
 	for _, key := range slices.Sorted(maps.Keys(failures)) {
-		problems = append(problems, NewProblem(file, lines[key], key,
-			"parse error in '"+file+"' - '"+key+"': "+failures[key]+"\n"))
+		problems.Add(Other, lines[key], "", key, "parse error in '"+file+"' - '"+key+"': "+failures[key]+"\n")
 		delete(values, key)
 	}
-	return values, problems
+	return values, problems.Problems
 }
 
 // eachLine calls f for every line that is not empty, without the white space

@@ -6,44 +6,89 @@ import (
 )
 
 // ProblemKind says what a Problem is about.
-type ProblemKind string
+type ProblemKind uint8
 
 // The kinds of problems.
 const (
+	// Other is anything that has no kind of its own; its warning is its text.
+	Other ProblemKind = iota
 	// IgnoredLine is a line that fits nowhere and was left out.
-	IgnoredLine ProblemKind = "ignored line"
+	IgnoredLine
 	// SkippedSection is a section whose header was refused; its lines were
 	// left out without a look at them.
-	SkippedSection ProblemKind = "skipped section"
+	SkippedSection
 	// BrokenSection is a section that failed its checks as a whole.
-	BrokenSection ProblemKind = "broken section"
+	BrokenSection
 	// BadValue is a property that was left out of its section.
-	BadValue ProblemKind = "bad value"
-	// Other is anything else; its warning is its text.
-	Other ProblemKind = "other"
+	BadValue
+	// IgnoredSetting is a line that was left out of a file without sections.
+	IgnoredSetting
+	// IgnoredFenceLine is a line that was left out of fence.cfg.
+	IgnoredFenceLine
 )
 
 // Problem is something in a file that was not taken over, and why. It is an
-// error, too, with one line of text.
+// error, too, with one line of text. It is small, because there can be one
+// for each line of a file.
 type Problem struct {
-	Kind    ProblemKind
-	File    string
-	Line    int    // from 1; 0 when the problem is with no line
-	Section string // ID of the section, "" outside of one
-	Key     string // name of the property, "" when the problem is with no property
-
-	text string // reason with its line feed, or the line that was ignored
+	Kind  ProblemKind
+	line  int32
+	place *place
+	text  string // reason with its line feed, or the line that was ignored
 }
 
-// NewProblem returns a problem of the kind Other, with the text of its
-// warning, the line feed at its end included.
-func NewProblem(file string, line int, key, warning string) Problem {
-	return Problem{Kind: Other, File: file, Line: line, Key: key, text: warning}
+// place is shared by problems that have it in common.
+type place struct {
+	file, section, key string
 }
+
+// ProblemList collects the problems of one file.
+type ProblemList struct {
+	Problems []Problem
+
+	last  place
+	at    *place // shared copy of last
+	file  string
+	lines int
+}
+
+// NewProblemList returns an empty list for the file that problems call by the
+// name file. lines is about how many problems there can be.
+func NewProblemList(file string, lines int) *ProblemList {
+	return &ProblemList{file: file, lines: lines}
+}
+
+// Add appends a problem. section and key are "" where there is none; line
+// counts from 1 and is 0 when the problem is with no line. text is the line
+// itself for an ignored line, for Other the whole warning, and otherwise the
+// reason; the latter two end with a line feed.
+func (l *ProblemList) Add(kind ProblemKind, line int, section, key, text string) {
+	if here := (place{l.file, section, key}); l.at == nil || l.last != here {
+		l.last = here
+		l.at = &place{l.file, section, key}
+	}
+	if l.Problems == nil {
+		l.Problems = make([]Problem, 0, l.lines)
+	}
+	l.Problems = append(l.Problems, Problem{Kind: kind, line: int32(line), place: l.at, text: text})
+}
+
+// File returns the name under which the file was read.
+func (p *Problem) File() string { return p.place.file }
+
+// Line returns the line number from 1, or 0 when the problem is with no line.
+func (p *Problem) Line() int { return int(p.line) }
+
+// Section returns the ID of the section, "" outside of one.
+func (p *Problem) Section() string { return p.place.section }
+
+// Key returns the name of the property, "" when the problem is with no
+// property.
+func (p *Problem) Key() string { return p.place.key }
 
 // Context names the place: "file F line N".
 func (p *Problem) Context() string {
-	return "file " + p.File + " line " + strconv.Itoa(p.Line)
+	return "file " + p.place.file + " line " + strconv.Itoa(int(p.line))
 }
 
 // Reason returns the text of the failed check as the Perl stack keeps it in a
@@ -53,8 +98,10 @@ func (p *Problem) Reason() string { return p.text }
 // Message returns the reason without the place and without line feeds at its
 // end.
 func (p *Problem) Message() string {
-	if p.Kind == IgnoredLine {
+	switch p.Kind {
+	case IgnoredLine, IgnoredSetting, IgnoredFenceLine:
 		return "ignore config line: " + p.text
+	case SkippedSection, BrokenSection, BadValue, Other:
 	}
 	return strings.TrimRight(p.text, "\n")
 }
@@ -62,19 +109,22 @@ func (p *Problem) Message() string {
 // Warning returns the text that the Perl stack writes to its log for the
 // problem, byte for byte, line feed at the end included.
 func (p *Problem) Warning() string {
+	section := "section '" + p.place.section + "')"
 	switch p.Kind {
 	case IgnoredLine:
-		place := p.Context()
-		if p.Section != "" {
-			place += " (section '" + p.Section + "')"
+		if p.place.section == "" {
+			return p.Context() + " - ignore config line: " + p.text + "\n"
 		}
-		return place + " - ignore config line: " + p.text + "\n"
+		return p.Context() + " (" + section + " - ignore config line: " + p.text + "\n"
 	case SkippedSection, BrokenSection:
-		return p.Context() + " (skip section '" + p.Section + "'): " + p.text
+		return p.Context() + " (skip " + section + ": " + p.text
 	case BadValue:
-		return p.Context() + " (section '" + p.Section + "') - unable to parse value of '" + p.Key + "': " + p.text
+		return p.Context() + " (" + section + " - unable to parse value of '" + p.place.key + "': " + p.text
+	case IgnoredSetting:
+		return "ignore config line: " + p.text + "\n"
+	case IgnoredFenceLine:
+		return p.place.file + " ignore line " + strconv.Itoa(int(p.line)) + ": " + p.text + "\n"
 	case Other:
-		return p.text
 	}
 	return p.text
 }

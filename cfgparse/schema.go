@@ -82,8 +82,8 @@ func NewSchema(s Schema) *Schema {
 	return &s
 }
 
-// lookup returns the section type of that name, or nil.
-func (s *Schema) lookup(name string) *SectionType {
+// Type returns the section type of that name, or nil.
+func (s *Schema) Type(name string) *SectionType {
 	for i := range s.Types {
 		if s.Types[i].Name == name {
 			return &s.Types[i]
@@ -92,8 +92,8 @@ func (s *Schema) lookup(name string) *SectionType {
 	return nil
 }
 
-// property returns the property of that name, or nil.
-func (t *SectionType) property(name string) *Property {
+// Property returns the property of that name, or nil.
+func (t *SectionType) Property(name string) *Property {
 	for i := range t.Properties {
 		if t.Properties[i].Name == name {
 			return &t.Properties[i]

@@ -129,5 +129,5 @@ func overlong(s string) bool {
 	if s[1] != 0x80 || s[2] > 0x8F {
 		return true
 	}
-	return strings.Trim(s[2:7], "\x80") == ""
+	return s[2:7] == "\x80\x80\x80\x80\x80"
 }

@@ -51,7 +51,7 @@ func (s *Schema) Write(c *Config) ([]byte, error) {
 }
 
 func (s *Schema) appendSection(out []byte, entry *Entry) ([]byte, error) {
-	typ := s.lookup(entry.Type)
+	typ := s.Type(entry.Type)
 	if typ == nil {
 		return nil, fmt.Errorf("unknown section type '%s'", entry.Type)
 	}

@@ -24,7 +24,7 @@ func checkConfigID(id string) error {
 		ok = isLetter(id[i]) || isDigit(id[i]) || id[i] == '_' || id[i] == '-'
 	}
 	if !ok {
-		return fmt.Errorf("invalid configuration ID '%s'", id)
+		return errors.New("invalid configuration ID '" + id + "'")
 	}
 	return nil
 }

@@ -82,7 +82,7 @@ func ParseDatacenter(file string, raw []byte) (*Datacenter, []Problem) {
 	dc.MaxWorkers, _ = strconv.Atoi(values["max_workers"])
 	if text, ok := values["crs"]; ok {
 		if text == "" {
-			problems = append(problems, cfgparse.NewProblem(file, 0, "crs",
+			problems = append(problems, otherProblem(file, "crs",
 				"ignoring empty 'crs:' line in datacenter.cfg\n"))
 		} else {
 			dc.CRS = newCRSSettings(text)
@@ -93,6 +93,12 @@ func ParseDatacenter(file string, raw []byte) (*Datacenter, []Problem) {
 	}
 	problems = append(problems, dc.readMigration(file, values)...)
 	return dc, problems
+}
+
+func otherProblem(file, key, warning string) Problem {
+	list := cfgparse.NewProblemList(file, 1)
+	list.Add(cfgparse.Other, 0, "", key, warning)
+	return list.Problems[0]
 }
 
 func newCRSSettings(text string) *CRSSettings {
@@ -137,7 +143,7 @@ func (dc *Datacenter) readMigration(file string, values map[string]string) []Pro
 	switch {
 	case !ok:
 	case dc.Migration != nil:
-		return []Problem{cfgparse.NewProblem(file, 0, "migration_unsecure",
+		return []Problem{otherProblem(file, "migration_unsecure",
 			"deprecated setting 'migration_unsecure' and new 'migration: type' set at same time! Ignore 'migration_unsecure'\n")}
 	case unsecure == "1":
 		dc.Migration = &Migration{Type: "insecure"}

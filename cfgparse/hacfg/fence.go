@@ -1,6 +1,7 @@
 package hacfg
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -68,7 +69,7 @@ func (e *FenceError) Reason() string {
 func ParseFence(file string, raw []byte) (*Fence, []Problem, error) {
 	parser := fenceParser{fence: &Fence{Devices: map[string]*FenceDevice{}}}
 	failed := &FenceError{File: file}
-	var problems []Problem
+	problems := cfgparse.NewProblemList(file, bytes.Count(raw, []byte("\n"))+1)
 	text := string(raw)
 	for number := 1; text != ""; number++ {
 		var line string
@@ -82,14 +83,13 @@ func ParseFence(file string, raw []byte) (*Fence, []Problem, error) {
 		case err != nil:
 			failed.Lines = append(failed.Lines, FenceLineError{Line: number, Err: err})
 		case !ok:
-			problems = append(problems, cfgparse.NewProblem(file, number, "",
-				fmt.Sprintf("%s ignore line %d: %s\n", file, number, line)))
+			problems.Add(cfgparse.IgnoredFenceLine, number, "", "", line)
 		}
 	}
 	if len(failed.Lines) > 0 {
-		return nil, problems, failed
+		return nil, problems.Problems, failed
 	}
-	return parser.fence, problems, nil
+	return parser.fence, problems.Problems, nil
 }
 
 type fenceParser struct {

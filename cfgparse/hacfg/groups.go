@@ -25,8 +25,11 @@ type Groups struct {
 	Broken map[string]int // as in Rules
 }
 
+// groupType is the section type of every group.
+const groupType = "group"
+
 var groupsSchema = cfgparse.NewSchema(cfgparse.Schema{
-	Types: []cfgparse.SectionType{{Name: "group", Properties: []cfgparse.Property{
+	Types: []cfgparse.SectionType{{Name: groupType, Properties: []cfgparse.Property{
 		{Name: "nodes", Type: cfgparse.String, Required: true, Format: forList(checkNodeEntry)},
 		{Name: "restricted", Type: cfgparse.Boolean},
 		{Name: "nofailback", Type: cfgparse.Boolean},
@@ -72,15 +75,16 @@ func (g *Groups) Write() ([]byte, error) {
 	config := cfgparse.NewConfig()
 	config.Broken = g.Broken
 	for _, id := range slices.Sorted(maps.Keys(g.ByID)) {
-		group := g.ByID[id]
-		entry := &cfgparse.Entry{Type: "group", ID: id, Ordinal: group.Ordinal}
-		entry.Set("nodes", strings.Join(group.Nodes, ","))
-		if group.Comment != "" {
-			entry.Set("comment", group.Comment)
-		}
-		setFlag(entry, "restricted", group.Restricted)
-		setFlag(entry, "nofailback", group.NoFailback)
-		config.Sections = append(config.Sections, entry)
+		config.Sections = append(config.Sections, g.ByID[id].entry(id))
 	}
 	return groupsSchema.Write(config)
+}
+
+func (g *Group) entry(id string) *cfgparse.Entry {
+	entry := &cfgparse.Entry{Type: groupType, ID: id, Ordinal: g.Ordinal}
+	entry.Set("nodes", strings.Join(g.Nodes, ","))
+	setText(entry, "comment", g.Comment)
+	setFlag(entry, "restricted", g.Restricted)
+	setFlag(entry, "nofailback", g.NoFailback)
+	return entry
 }

@@ -1,7 +1,7 @@
 package hacfg
 
 import (
-	"fmt"
+	"errors"
 	"maps"
 	"math"
 	"slices"
@@ -77,7 +77,7 @@ var resourcesSchema = cfgparse.NewSchema(cfgparse.Schema{
 	Reserved: []string{"sid", "type"},
 	CheckHeader: func(typ, name string) (string, error) {
 		if typ != "vm" && typ != "ct" {
-			return typ + ":" + name, fmt.Errorf("no such resource type '%s'", typ)
+			return typ + ":" + name, errors.New("no such resource type '" + typ + "'")
 		}
 		return typ + ":" + name, checkVMID(name)
 	},

@@ -130,7 +130,10 @@ func newRule(entry *cfgparse.Entry) *Rule {
 // addNode takes over an entry of a node list that passed its check. The last
 // entry of a node counts.
 func (r *Rule) addNode(item string) {
-	node, digits, _ := cutNodeEntry(item)
+	node, digits, ok := cutNodeEntry(item)
+	if !ok {
+		return
+	}
 	priority, huge := parsePriority(digits)
 	r.Nodes[node] = priority
 	delete(r.huge, node)
@@ -170,9 +173,7 @@ func (r *Rule) entry() (*cfgparse.Entry, error) {
 	}
 	slices.Sort(sids)
 	entry.Set("resources", strings.Join(sids, ","))
-	if r.Comment != "" {
-		entry.Set("comment", cfgparse.EncodeText(r.Comment))
-	}
+	setText(entry, "comment", cfgparse.EncodeText(r.Comment))
 	setFlag(entry, "disable", r.Disable)
 	switch r.Type {
 	case NodeAffinity:
