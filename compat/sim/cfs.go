@@ -4,14 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"pveha/cfgparse/hacfg"
 	"pveha/crm"
 	"pveha/internal/ha"
 )
 
-// errNotMounted is what a node gets whose cluster file system fails.
-var errNotMounted = errors.New("cfs connection refused - not mounted?")
+var (
+	// errNotMounted is what a node gets whose cluster file system fails.
+	errNotMounted = errors.New("cfs connection refused - not mounted?")
+	// errReadOnly is what a node gets that writes without quorum.
+	errReadOnly = errors.New("cfs is read-only - no quorum?")
+)
 
 // cfs is the content of the cluster file system, the same for all nodes.
 type cfs struct {
@@ -90,14 +95,28 @@ func (e *env) mounted() error {
 	return nil
 }
 
+// writable fails while the node cannot write to the cluster file system.
+func (e *env) writable() error {
+	if err := e.mounted(); err != nil {
+		return err
+	}
+	if !e.Quorate() {
+		return errReadOnly
+	}
+	return nil
+}
+
 // ReadManagerStatus returns what the master wrote last.
 func (e *env) ReadManagerStatus() (*ha.ManagerStatus, error) {
-	return e.cluster.cfs.manager, e.mounted()
+	if err := e.mounted(); err != nil {
+		return nil, err
+	}
+	return e.cluster.cfs.manager, nil
 }
 
 // WriteManagerStatus replaces the manager status.
 func (e *env) WriteManagerStatus(s *ha.ManagerStatus) error {
-	if err := e.mounted(); err != nil {
+	if err := e.writable(); err != nil {
 		return err
 	}
 	f := e.cluster.cfs
@@ -123,7 +142,7 @@ func (e *env) ReadLRMStatus(node string) (*ha.LRMStatus, error) {
 
 // WriteLRMStatus replaces the status of the local LRM.
 func (e *env) WriteLRMStatus(s *ha.LRMStatus) error {
-	if err := e.mounted(); err != nil {
+	if err := e.writable(); err != nil {
 		return err
 	}
 	f := e.cluster.cfs
@@ -138,12 +157,15 @@ func (e *env) WriteLRMStatus(s *ha.LRMStatus) error {
 
 // CommandsPending reports whether any CRM command waits.
 func (e *env) CommandsPending() (bool, error) {
-	return e.cluster.cfs.commands != "", e.mounted()
+	if err := e.mounted(); err != nil {
+		return false, err
+	}
+	return e.cluster.cfs.commands != "", nil
 }
 
 // TakeCommands empties the queue.
 func (e *env) TakeCommands() (string, error) {
-	if err := e.mounted(); err != nil {
+	if err := e.writable(); err != nil {
 		return "", err
 	}
 	queue := e.cluster.cfs.commands
@@ -162,8 +184,11 @@ func (e *env) Services() (map[ha.SID]ha.ServiceConfig, string, error) {
 
 // UpdateServices changes the configuration, all or nothing.
 func (e *env) UpdateServices(changes map[ha.SID]crm.ServiceChange) error {
+	if err := e.writable(); err != nil {
+		return err
+	}
 	f := e.cluster.cfs
-	for sid := range changes {
+	for _, sid := range slices.Sorted(maps.Keys(changes)) {
 		if f.guests[sid] == nil {
 			return fmt.Errorf("no such resource '%s'", sid)
 		}
@@ -195,7 +220,7 @@ func (e *env) Rules() (*hacfg.Rules, error) {
 
 // WriteRules replaces the affinity rules.
 func (e *env) WriteRules(r *hacfg.Rules) error {
-	if err := e.mounted(); err != nil {
+	if err := e.writable(); err != nil {
 		return err
 	}
 	raw, err := r.Write()
@@ -217,7 +242,7 @@ func (e *env) Groups() (*hacfg.Groups, error) {
 
 // DeleteGroups deletes the file of the groups.
 func (e *env) DeleteGroups() error {
-	if err := e.mounted(); err != nil {
+	if err := e.writable(); err != nil {
 		return err
 	}
 	if e.cluster.cfs.groups == nil {
@@ -229,6 +254,9 @@ func (e *env) DeleteGroups() error {
 
 // RemoveLocks takes away a lock that is one of locks.
 func (e *env) RemoveLocks(sid ha.SID, locks []string, _ string) (string, error) {
+	if err := e.writable(); err != nil {
+		return "", err
+	}
 	g, err := e.cluster.cfs.guest(sid)
 	if err != nil {
 		return "", err
@@ -244,7 +272,7 @@ func (e *env) RemoveLocks(sid ha.SID, locks []string, _ string) (string, error) 
 
 // Steal moves the configuration of a guest whose node was fenced.
 func (e *env) Steal(sid ha.SID, from, to string) error {
-	if err := e.mounted(); err != nil {
+	if err := e.writable(); err != nil {
 		return err
 	}
 	return e.cluster.cfs.place(sid, from, to)

@@ -118,14 +118,9 @@ func (e *env) ShutdownPolicy() (ha.ShutdownPolicy, error) {
 
 // NodeShutdown reports whether a command shuts the node down.
 func (e *env) NodeShutdown() (shutdown, reboot bool, err error) {
-	switch Verb(e.node.shutdown) {
-	case VerbShutdown:
-		return true, false, nil
-	case VerbReboot:
-		return true, true, nil
-	default:
-		return false, false, nil
-	}
+	shutdown = e.node.shutdown == string(VerbShutdown)
+	reboot = e.node.shutdown == string(VerbReboot)
+	return shutdown || reboot, reboot, nil
 }
 
 // MaxWorkers is zero: orders are carried out within the round.
