@@ -66,8 +66,8 @@ func (s sections) config(digest string, problems []hacfg.Problem) map[string]any
 		if p := &problems[i]; p.Kind == cfgparse.BadValue {
 			failures = append(failures, map[string]any{
 				"context": p.Context(),
-				"section": characters(p.Section),
-				"key":     characters(p.Key),
+				"section": characters(p.Section()),
+				"key":     characters(p.Key()),
 				"err":     characters(p.Reason()),
 			})
 		}
