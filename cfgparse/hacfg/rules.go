@@ -177,7 +177,11 @@ func (r *Rule) entry() (*cfgparse.Entry, error) {
 	setFlag(entry, "disable", r.Disable)
 	switch r.Type {
 	case NodeAffinity:
-		entry.Set("nodes", r.formatNodes())
+		nodes, err := r.formatNodes()
+		if err != nil {
+			return nil, err
+		}
+		entry.Set("nodes", nodes)
 		setFlag(entry, "strict", r.Strict)
 	case ResourceAffinity:
 		entry.Set("affinity", string(r.Affinity))
@@ -185,20 +189,26 @@ func (r *Rule) entry() (*cfgparse.Entry, error) {
 	return entry, nil
 }
 
-// formatNodes prints the node list sorted by name, priorities 0 left out.
-func (r *Rule) formatNodes() string {
+// formatNodes prints the node list sorted by name, priorities 0 left out. A
+// priority beyond 64 bits is refused: the Perl stack would write it with an
+// exponent, which no node list can hold.
+func (r *Rule) formatNodes() (string, error) {
 	var b strings.Builder
 	for i, node := range slices.Sorted(maps.Keys(r.Nodes)) {
 		if i > 0 {
 			b.WriteByte(',')
 		}
 		b.WriteString(node)
-		switch priority := r.Nodes[node]; {
-		case priority == math.MaxInt && r.huge[node] != "":
-			b.WriteString(":" + r.huge[node])
-		case priority != 0:
-			b.WriteString(":" + strconv.Itoa(priority))
+		priority := strconv.Itoa(r.Nodes[node])
+		if huge := r.huge[node]; huge != "" && r.Nodes[node] == math.MaxInt {
+			priority = huge
+		}
+		if !allDigits(priority) {
+			return "", fmt.Errorf("priority %s of node '%s' cannot be written", priority, node)
+		}
+		if priority != "0" {
+			b.WriteString(":" + priority)
 		}
 	}
-	return b.String()
+	return b.String(), nil
 }

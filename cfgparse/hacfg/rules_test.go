@@ -2,6 +2,7 @@ package hacfg
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -115,14 +116,35 @@ func TestBrokenRulesAreNotLost(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestHugePrioritiesAreWrittenAsThePerlStackDoes(t *testing.T) {
-	r, problems := ParseRules("f", []byte("node-affinity: r1\n\tresources vm:1\n\tnodes a:9223372036854775807,b:9223372036854775808,c:99999999999999999999,d:1\n\n"))
+func TestHugePrioritiesAreKeptAsLongAsTheyCanBeRead(t *testing.T) {
+	r, problems := ParseRules("f", []byte("node-affinity: r1\n\tresources vm:1\n\tnodes a:9223372036854775807,b:9223372036854775808,d:1\n\n"))
 	require.Empty(t, problems)
-	require.Equal(t, map[string]int{"a": math.MaxInt, "b": math.MaxInt, "c": math.MaxInt, "d": 1}, r.ByID["r1"].Nodes)
+	require.Equal(t, map[string]int{"a": math.MaxInt, "b": math.MaxInt, "d": 1}, r.ByID["r1"].Nodes)
 	require.NoError(t, r.Change("r1", Change{Set: map[string]string{"comment": "x"}}))
 	out, err := r.Write()
 	require.NoError(t, err)
-	require.Equal(t, "node-affinity: r1\n\tcomment x\n\tnodes a:9223372036854775807,b:9223372036854775808,c:1e+20,d:1\n\tresources vm:1\n\n", string(out))
+	require.Equal(t, "node-affinity: r1\n\tcomment x\n\tnodes a:9223372036854775807,b:9223372036854775808,d:1\n\tresources vm:1\n\n", string(out))
+
+	require.NoError(t, r.Change("r1", Change{Set: map[string]string{"nodes": "a:1,c:99999999999999999999"}}))
+	_, err = r.Write()
+	require.EqualError(t, err, "rule 'r1': priority 1e+20 of node 'c' cannot be written")
+	r.ByID["r1"].Nodes = map[string]int{"a": -1}
+	_, err = r.Write()
+	require.EqualError(t, err, "rule 'r1': priority -1 of node 'a' cannot be written")
+}
+
+func TestCommentThatGrowsTooLongIsNotWritten(t *testing.T) {
+	r, problems := ParseRules("f", []byte("node-affinity: r1\n\tresources vm:1\n\tnodes a\n\tcomment "+strings.Repeat("ü", 2000)+"\n\n"))
+	require.Empty(t, problems)
+	_, err := r.Write()
+	require.EqualError(t, err, "section 'r1' - property 'comment' takes 12000 bytes in the file, of at most 4096")
+}
+
+func TestRuleWithoutNodesOrResourcesIsNotWritten(t *testing.T) {
+	r, problems := ParseRules("f", []byte("node-affinity: r1\n\tresources vm:1\n\tnodes ,\n\n"))
+	require.Empty(t, problems)
+	_, err := r.Write()
+	require.EqualError(t, err, "section 'r1' - missing value for required option 'nodes'")
 }
 
 func TestRuleWithAWrongResourceIsNotWritten(t *testing.T) {
