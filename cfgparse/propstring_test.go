@@ -16,7 +16,7 @@ func TestPropertyStringsAreTakenApart(t *testing.T) {
 	for text, want := range map[string]map[string]string{
 		"red":                         {"colour": "red"},
 		"colour=green,on=YES":         {"colour": "green", "on": "1"},
-		" ,red,,bright=.5e1,on=off, ": {"colour": "red", "bright": ".5e1", "on": "0"},
+		",red,,bright=.5e1,on=off, ,": {"colour": "red", "bright": ".5e1", "on": "0"},
 	} {
 		values, err := lamp.Parse("lamp", text)
 		require.NoError(t, err)

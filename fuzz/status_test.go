@@ -2,6 +2,7 @@ package fuzz
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -61,7 +62,7 @@ func checkStatusError(t *testing.T, err error, data []byte) {
 	require.LessOrEqual(t, status.Offset, len(data))
 	require.NotEmpty(t, status.Want)
 	require.NotEmpty(t, status.Got)
-	require.Equal(t, len(data) == 0, status.Err == ha.ErrEmptyStatus)
+	require.Equal(t, len(data) == 0, errors.Is(err, ha.ErrEmptyStatus))
 }
 
 // A command is written as it is read, but for the white space.

@@ -12,14 +12,14 @@ import (
 // file; a comment of a rule is decoded like one that is read.
 type Change = cfgparse.Change
 
-// ResourceSchema, GroupSchema and RuleSchema return the properties of the
-// section types with their checks. They must not be changed.
+// ResourceSchema returns the properties of resources with their checks. It must
+// not be changed.
 func ResourceSchema() *cfgparse.Schema { return resourcesSchema }
 
-// GroupSchema is described at ResourceSchema.
+// GroupSchema returns the properties of groups like ResourceSchema.
 func GroupSchema() *cfgparse.Schema { return groupsSchema }
 
-// RuleSchema is described at ResourceSchema.
+// RuleSchema returns the properties of rules like ResourceSchema.
 func RuleSchema() *cfgparse.Schema { return rulesSchema }
 
 // Add adds a resource behind all others.

@@ -17,7 +17,7 @@ func TestVectorsOfThePerlStack(t *testing.T) {
 	} {
 		t.Run(file, func(t *testing.T) {
 			var out bytes.Buffer
-			passed, failed, err := Check([]string{filepath.Join("../testdata/formats", file)}, &out)
+			passed, failed, err := Check([]string{filepath.Join("..", "testdata", "formats", file)}, &out)
 			require.NoError(t, err)
 			require.Zero(t, failed, out.String())
 			require.Equal(t, count, passed)
