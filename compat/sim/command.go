@@ -1,8 +1,9 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
-	"regexp"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,47 +42,60 @@ type Command struct {
 	Number int      // seconds of a delay, rounds of a skip-round
 }
 
-var (
-	delayPattern = regexp.MustCompile(`^delay\s+(\d+)\s*$`)
-	skipPattern  = regexp.MustCompile(`^skip-round\s+(lrm|crm)(?:\s+(\d+))?\s*$`)
-)
-
 // ParseCommand checks a command's words. Whether nodes and services exist is
 // up to the scenario or the cluster it is meant for.
 func ParseCommand(text string) (Command, error) {
 	cmd := Command{Text: text}
-	if m := delayPattern.FindStringSubmatch(text); m != nil {
-		n, err := strconv.Atoi(m[1])
-		cmd.Verb, cmd.Number = VerbDelay, n
-		return cmd, wrapCommand(text, err)
-	}
-	if m := skipPattern.FindStringSubmatch(text); m != nil {
-		cmd.Verb, cmd.Action, cmd.Number = VerbSkipRound, m[1], 1
-		if m[2] == "" {
-			return cmd, nil
-		}
-		n, err := strconv.Atoi(m[2])
-		cmd.Number = n
-		return cmd, wrapCommand(text, err)
-	}
 	words := strings.Fields(text)
 	if len(words) < 2 {
-		return cmd, wrapCommand(text, fmt.Errorf("a command needs a verb and a node or service"))
+		return cmd, wrapCommand(text, errors.New("a command needs a verb and what it is for"))
 	}
 	cmd.Verb = Verb(words[0])
 	if len(words) > 2 {
 		cmd.Action, cmd.Args = words[2], words[3:]
 	}
-	if cmd.Verb == VerbService {
-		sid, err := ha.ParseSID(words[1])
-		if err != nil {
-			return cmd, wrapCommand(text, err)
+	var err error
+	switch cmd.Verb {
+	case VerbDelay:
+		cmd.Number, err = parseCount("seconds", words[1])
+		if err == nil && len(words) > 2 {
+			err = fmt.Errorf("%q is too much", words[2])
 		}
-		cmd.SID = sid
-		return cmd, wrapCommand(text, checkServiceAction(cmd))
+	case VerbSkipRound:
+		err = cmd.parseSkip(words[1:])
+	case VerbService:
+		if cmd.SID, err = ha.ParseSID(words[1]); err == nil {
+			err = checkServiceAction(cmd)
+		}
+	case VerbPower, VerbNetwork, VerbCFS, VerbVersion, VerbReboot, VerbShutdown, VerbRestartLRM, VerbCRM:
+		cmd.Node = words[1]
+		err = checkNodeAction(cmd)
+	default:
+		err = fmt.Errorf("unknown verb %q", cmd.Verb)
 	}
-	cmd.Node = words[1]
-	return cmd, wrapCommand(text, checkNodeAction(cmd))
+	return cmd, wrapCommand(text, err)
+}
+
+func (c *Command) parseSkip(words []string) (err error) {
+	c.Action, c.Args, c.Number = words[0], nil, 1
+	if err := oneOf("daemon", c.Action, "crm", "lrm"); err != nil {
+		return err
+	}
+	if len(words) > 1 {
+		c.Number, err = parseCount("rounds", words[1])
+	}
+	if err == nil && len(words) > 2 {
+		err = fmt.Errorf("%q is too much", words[2])
+	}
+	return err
+}
+
+func parseCount(what, text string) (int, error) {
+	n, err := strconv.ParseUint(text, 10, 31)
+	if err != nil {
+		return 0, fmt.Errorf("number of %s is %q, want a whole number", what, text)
+	}
+	return int(n), nil
 }
 
 func wrapCommand(text string, err error) error {
@@ -106,51 +120,71 @@ func oneOf(what, got string, allowed ...string) error {
 	return fmt.Errorf("%s is %q, want %s", what, got, strings.Join(allowed, ", "))
 }
 
+// wants checks that the words behind the action are there, by name, and that
+// no more follow; the last ones may be left out.
+func (c Command) wants(names []string, optional int) error {
+	switch {
+	case len(c.Args) < len(names)-optional:
+		return fmt.Errorf("missing %s", names[len(c.Args)])
+	case len(c.Args) > len(names):
+		return fmt.Errorf("%q is too much", c.Args[len(names)])
+	}
+	return nil
+}
+
 func checkNodeAction(c Command) error {
+	var err error
+	var names []string // of the words behind the action
 	switch c.Verb {
 	case VerbPower, VerbNetwork:
-		return oneOf("state", c.Action, "on", "off")
+		err = oneOf("state", c.Action, "on", "off")
 	case VerbCFS:
-		if err := oneOf("what", c.Action, "rw", "update"); err != nil {
-			return err
+		names = []string{"state"}
+		if err = oneOf("what", c.Action, "rw", "update"); err == nil {
+			err = oneOf("state", c.arg(0), "work", "fail")
 		}
-		return oneOf("state", c.arg(0), "work", "fail")
 	case VerbVersion:
-		if err := oneOf("action", c.Action, "set"); err != nil {
-			return err
-		}
-		if c.arg(0) == "" {
-			return fmt.Errorf("missing version")
-		}
-		return nil
+		names = []string{"version"}
+		err = oneOf("action", c.Action, "set")
 	case VerbReboot, VerbShutdown, VerbRestartLRM:
-		return nil
+		if c.Action != "" {
+			err = fmt.Errorf("%q is too much", c.Action)
+		}
 	case VerbCRM:
-		err := oneOf("action", c.Action, "stop", "start",
+		err = oneOf("action", c.Action, "stop", "start",
 			"enable-node-maintenance", "disable-node-maintenance", "disarm-ha", "arm-ha")
 		if err == nil && c.Action == "disarm-ha" {
+			names = []string{"mode"}
 			err = oneOf("mode", c.arg(0), string(ha.DisarmFreeze), string(ha.DisarmIgnore))
 		}
-		return err
-	case VerbService, VerbDelay, VerbSkipRound:
+	case VerbService, VerbDelay, VerbSkipRound: // no commands for a node
 	}
-	return fmt.Errorf("unknown command %q", c.Verb)
+	if err != nil {
+		return err
+	}
+	return c.wants(names, 0)
 }
 
 func checkServiceAction(c Command) error {
 	switch c.Action {
-	case "started", "stopped", "disabled", "ignored", "lock", "unlock", "delete":
-		return nil
-	case "migrate", "relocate", "manual-migrate", "add":
-		if c.arg(0) == "" {
-			return fmt.Errorf("missing node")
+	case "started", "stopped", "disabled", "ignored", "delete":
+		return c.wants(nil, 0)
+	case "lock", "unlock":
+		return c.wants([]string{"lock"}, 1)
+	case "migrate", "relocate", "manual-migrate":
+		return c.wants([]string{"node"}, 0)
+	case "add":
+		if err := c.wants([]string{"node", "state", "whether it runs"}, 2); err != nil {
+			return err
 		}
-		return nil
+		if len(c.Args) > 2 {
+			if err := oneOf("whether it runs", c.Args[2], "0", "1"); err != nil {
+				return err
+			}
+		}
+		return checkState(ha.RequestState(c.arg(1)))
 	case "stop":
-		if c.arg(0) == "" {
-			return fmt.Errorf("missing timeout")
-		}
-		return nil
+		return c.wants([]string{"timeout"}, 0)
 	case actionSetStatic:
 		_, err := statValues(c, "maxcpu", "maxmem")
 		return err
@@ -173,7 +207,7 @@ func statValues(c Command, cpu, mem string) (map[string]float64, error) {
 			return nil, err
 		}
 		v, err := strconv.ParseFloat(c.Args[i+1], 64)
-		if err != nil || v < 0 {
+		if err != nil || v < 0 || math.IsInf(v, 0) || math.IsNaN(v) {
 			return nil, fmt.Errorf("value of %s is %q, want a number", c.Args[i], c.Args[i+1])
 		}
 		values[c.Args[i]] = v

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"reflect"
 	"strconv"
 )
 
@@ -15,60 +17,101 @@ func (p *parser) json(file string, into any) error {
 	if err == nil {
 		return nil
 	}
-	offset := int64(-1)
 	var syntax *json.SyntaxError
 	var typ *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &syntax):
-		offset = syntax.Offset
+		return fmt.Errorf("%s:%s: %w", file, position(data, syntax.Offset), err)
 	case errors.As(err, &typ):
-		offset = typ.Offset
+		where := ""
+		if typ.Field != "" {
+			where = " for " + typ.Field
+		}
+		return fmt.Errorf("%s:%s: %s%s, want %s", file, position(data, typ.Offset), typ.Value, where, jsonKind(typ.Type))
 	}
-	if offset < 0 || offset > int64(len(data)) {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	before := data[:offset]
-	line := 1 + bytes.Count(before, []byte("\n"))
-	column := len(before) - (bytes.LastIndexByte(before, '\n') + 1)
-	return fmt.Errorf("%s:%d:%d: %w", file, line, column, err)
+	return fmt.Errorf("%s: %w", file, err)
 }
 
-// number is a JSON number, or a string that holds one.
-type number float64
-
-func (n *number) UnmarshalJSON(data []byte) error {
-	text := string(bytes.Trim(data, `"`))
-	v, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		return fmt.Errorf("%s is not a number", data)
-	}
-	*n = number(v)
-	return nil
+// position returns line and column, from 1, of the last of the bytes that were
+// read before an error.
+func position(data []byte, read int64) string {
+	at := int(min(max(read-1, 0), int64(len(data))))
+	line := 1 + bytes.Count(data[:at], []byte("\n"))
+	column := at - bytes.LastIndexByte(data[:at], '\n')
+	return fmt.Sprintf("%d:%d", line, column)
 }
 
-func (n *number) value() *float64 {
-	if n == nil {
+func jsonKind(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "string"
+	case reflect.Slice:
+		return "array"
+	default:
+		return "object"
+	}
+}
+
+// lenient is a JSON value that Perl programs write in several ways. It is
+// looked into when it is known what it should be.
+type lenient = json.RawMessage
+
+func oneLine(v lenient) []byte { return bytes.Join(bytes.Fields(v), []byte(" ")) }
+
+// absent tells whether there is no value.
+func absent(v lenient) bool { return len(v) == 0 || string(v) == "null" }
+
+// number reads a number, or a string that holds one; nil where there is none.
+// The first value that is neither is kept as the error of the parser.
+func (p *parser) number(file, what string, v lenient) *float64 {
+	if absent(v) {
 		return nil
 	}
-	v := float64(*n)
-	return &v
-}
-
-// truth is a boolean in one of the forms that Perl programs write: true and
-// false, 1 and 0, "1", "0" and "".
-type truth bool
-
-func (t *truth) UnmarshalJSON(data []byte) error {
-	switch string(data) {
-	case "true", "1", `"1"`, `"true"`:
-		*t = true
-	case "false", "0", `"0"`, `""`, "null":
-		*t = false
-	default:
-		return fmt.Errorf("%s is neither true nor false", data)
+	n, err := strconv.ParseFloat(string(bytes.Trim(v, `"`)), 64)
+	if err != nil || n < 0 || math.IsInf(n, 0) || math.IsNaN(n) {
+		p.fail("%s: %s is %s, want a number", file, what, oneLine(v))
 	}
-	return nil
+	return &n
 }
 
-// orTrue is the value, true where there is none.
-func (t *truth) orTrue() bool { return t == nil || bool(*t) }
+// count is like number for whole numbers, with a default.
+func (p *parser) count(file, what string, v lenient, without int) int {
+	n := p.number(file, what, v)
+	if n == nil {
+		return without
+	}
+	if *n != math.Trunc(*n) || *n > math.MaxInt32 {
+		p.fail("%s: %s is %s, want a whole number", file, what, oneLine(v))
+		return without
+	}
+	return int(*n)
+}
+
+// truth reads a boolean: true and false, 1 and 0, "1", "0" and "".
+func (p *parser) truth(file, what string, v lenient, without bool) bool {
+	if absent(v) {
+		return without
+	}
+	switch string(v) {
+	case "true", "1", `"1"`, `"true"`:
+		return true
+	case "false", "0", `"0"`, `""`:
+	default:
+		p.fail("%s: %s is %s, want true or false", file, what, oneLine(v))
+	}
+	return false
+}
+
+// check keeps an error of a file.
+func (p *parser) check(file string, err error) {
+	if err != nil {
+		p.fail("%s: %w", file, err)
+	}
+}
+
+// fail keeps the first error.
+func (p *parser) fail(format string, args ...any) {
+	if p.err == nil {
+		p.err = fmt.Errorf(format, args...)
+	}
+}

@@ -91,6 +91,9 @@ func Parse(name string, files map[string][]byte) (*Scenario, error) {
 		if err := read(); err != nil {
 			return nil, err
 		}
+		if p.err != nil {
+			return nil, p.err
+		}
 	}
 	return s, nil
 }
@@ -101,6 +104,7 @@ func (s *Scenario) Nodes() []string { return slices.Sorted(maps.Keys(s.nodes)) }
 type parser struct {
 	files map[string][]byte
 	s     *Scenario
+	err   error // the first value that is not what it should be
 }
 
 func (p *parser) hardware() error {
@@ -113,12 +117,13 @@ func (p *parser) hardware() error {
 		return nil
 	}
 	var raw map[string]struct {
-		Power, Network string
-		MaxCPU         *number                     `json:"maxcpu"`
-		MaxMem         *number                     `json:"maxmem"`
-		Version        string                      `json:"pve-manager-version"`
-		Shutdown       *string                     `json:"shutdown"`
-		CFS            struct{ RW, Update *truth } `json:"cfs"`
+		Power    string                       `json:"power"`
+		Network  string                       `json:"network"`
+		MaxCPU   lenient                      `json:"maxcpu"`
+		MaxMem   lenient                      `json:"maxmem"`
+		Version  string                       `json:"pve-manager-version"`
+		Shutdown string                       `json:"shutdown"`
+		CFS      struct{ RW, Update lenient } `json:"cfs"`
 	}
 	if err := p.json(fileHardware, &raw); err != nil {
 		return err
@@ -126,21 +131,21 @@ func (p *parser) hardware() error {
 	if len(raw) == 0 {
 		return fmt.Errorf("%s: no node in it", fileHardware)
 	}
-	for node, h := range raw {
-		for what, state := range map[string]string{"power": h.Power, "network": h.Network} {
-			if state != "on" && state != "off" {
-				return fmt.Errorf("%s: node %s: %s is %q, want on or off", fileHardware, node, what, state)
-			}
+	for _, node := range slices.Sorted(maps.Keys(raw)) {
+		h, of := raw[node], "node "+node+": "
+		p.check(fileHardware, oneOf(of+"power", h.Power, "on", "off"))
+		p.check(fileHardware, oneOf(of+"network", h.Network, "on", "off"))
+		if h.Shutdown != "" {
+			p.check(fileHardware, oneOf(of+"shutdown", h.Shutdown, string(VerbReboot), string(VerbShutdown)))
 		}
-		setup := nodeSetup{
+		p.s.nodes[node] = nodeSetup{
 			power: h.Power == "on", network: h.Network == "on",
-			maxCPU: h.MaxCPU.value(), maxMem: h.MaxMem.value(), version: h.Version,
-			cfsRW: h.CFS.RW.orTrue(), cfsUpdate: h.CFS.Update.orTrue(),
+			maxCPU:  p.number(fileHardware, of+"maxcpu", h.MaxCPU),
+			maxMem:  p.number(fileHardware, of+"maxmem", h.MaxMem),
+			version: h.Version, shutdown: h.Shutdown,
+			cfsRW:     p.truth(fileHardware, of+"cfs rw", h.CFS.RW, true),
+			cfsUpdate: p.truth(fileHardware, of+"cfs update", h.CFS.Update, true),
 		}
-		if h.Shutdown != nil {
-			setup.shutdown = *h.Shutdown
-		}
-		p.s.nodes[node] = setup
 	}
 	return nil
 }
@@ -170,18 +175,18 @@ func (p *parser) configs() error {
 }
 
 func (p *parser) guests() error {
-	for node := range p.s.nodes {
+	for _, node := range p.s.Nodes() {
 		p.s.running[node] = map[ha.SID]bool{}
 		name := prefixGuests + node
 		if _, ok := p.files[name]; !ok {
 			continue
 		}
-		var raw map[ha.SID]truth
+		var raw map[ha.SID]lenient
 		if err := p.json(name, &raw); err != nil {
 			return err
 		}
-		for sid, on := range raw {
-			p.s.running[node][sid] = bool(on)
+		for _, sid := range slices.Sorted(maps.Keys(raw)) {
+			p.s.running[node][sid] = p.truth(name, string(sid), raw[sid], false)
 		}
 	}
 	return nil
@@ -212,12 +217,16 @@ func (p *parser) statistics() error {
 }
 
 func (p *parser) figures(file, cpu, mem string, into map[ha.SID]serviceFigures) error {
-	var raw map[ha.SID]map[string]*number
+	var raw map[ha.SID]map[string]lenient
 	if err := p.json(file, &raw); err != nil {
 		return err
 	}
-	for sid, f := range raw {
-		into[sid] = serviceFigures{cpu: f[cpu].value(), mem: f[mem].value()}
+	for _, sid := range slices.Sorted(maps.Keys(raw)) {
+		of := string(sid) + ": "
+		into[sid] = serviceFigures{
+			cpu: p.number(file, of+cpu, raw[sid][cpu]),
+			mem: p.number(file, of+mem, raw[sid][mem]),
+		}
 	}
 	return nil
 }
@@ -232,12 +241,12 @@ func (p *parser) datacenter() error {
 		} `json:"ha"`
 		CRS struct {
 			Mode             *string `json:"ha"`
-			RebalanceOnStart truth   `json:"ha-rebalance-on-start"`
-			AutoRebalance    truth   `json:"ha-auto-rebalance"`
-			Threshold        *number `json:"ha-auto-rebalance-threshold"`
+			RebalanceOnStart lenient `json:"ha-rebalance-on-start"`
+			AutoRebalance    lenient `json:"ha-auto-rebalance"`
+			Threshold        lenient `json:"ha-auto-rebalance-threshold"`
 			Method           *string `json:"ha-auto-rebalance-method"`
-			Hold             *number `json:"ha-auto-rebalance-hold-duration"`
-			Margin           *number `json:"ha-auto-rebalance-margin"`
+			Hold             lenient `json:"ha-auto-rebalance-hold-duration"`
+			Margin           lenient `json:"ha-auto-rebalance-margin"`
 		} `json:"crs"`
 	}
 	if err := p.json(fileDatacenter, &raw); err != nil {
@@ -250,19 +259,18 @@ func (p *parser) datacenter() error {
 	if crs.Mode != nil && *crs.Mode != "" {
 		sched.Mode = crm.SchedulerMode(*crs.Mode)
 	}
-	sched.RebalanceOnStart = bool(crs.RebalanceOnStart)
-	sched.AutoRebalance.Enabled = bool(crs.AutoRebalance)
-	if crs.Threshold != nil {
-		sched.AutoRebalance.Threshold = float64(*crs.Threshold)
+	auto := &sched.AutoRebalance
+	sched.RebalanceOnStart = p.truth(fileDatacenter, "ha-rebalance-on-start", crs.RebalanceOnStart, false)
+	auto.Enabled = p.truth(fileDatacenter, "ha-auto-rebalance", crs.AutoRebalance, false)
+	if n := p.number(fileDatacenter, "ha-auto-rebalance-threshold", crs.Threshold); n != nil {
+		auto.Threshold = *n
 	}
 	if crs.Method != nil {
-		sched.AutoRebalance.Method = usage.Method(*crs.Method)
+		auto.Method = usage.Method(*crs.Method)
 	}
-	if crs.Hold != nil {
-		sched.AutoRebalance.Hold = int(*crs.Hold)
-	}
-	if crs.Margin != nil {
-		sched.AutoRebalance.Margin = float64(*crs.Margin)
+	auto.Hold = p.count(fileDatacenter, "ha-auto-rebalance-hold-duration", crs.Hold, auto.Hold)
+	if n := p.number(fileDatacenter, "ha-auto-rebalance-margin", crs.Margin); n != nil {
+		auto.Margin = *n
 	}
 	return nil
 }

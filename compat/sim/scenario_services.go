@@ -1,8 +1,8 @@
 package sim
 
 import (
-	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 
@@ -18,9 +18,9 @@ func (p *parser) services() error {
 		Node        string          `json:"node"`
 		State       ha.RequestState `json:"state"`
 		Group       string          `json:"group"`
-		Failback    *truth          `json:"failback"`
-		MaxRestart  *number         `json:"max_restart"`
-		MaxRelocate *number         `json:"max_relocate"`
+		Failback    lenient         `json:"failback"`
+		MaxRestart  lenient         `json:"max_restart"`
+		MaxRelocate lenient         `json:"max_relocate"`
 		Lock        string          `json:"lock"`
 	}
 	raw := map[ha.SID]entry{}
@@ -33,24 +33,30 @@ func (p *parser) services() error {
 			raw[ha.SID(fmt.Sprintf("vm:%d", 101+i))] = entry{Node: node}
 		}
 	}
-	for sid, e := range raw {
-		if err := p.checkService(sid, e.Node); err != nil {
-			return fmt.Errorf("%s: %w", fileServices, err)
+	for _, sid := range slices.Sorted(maps.Keys(raw)) {
+		e, of := raw[sid], string(sid)+": "
+		p.check(fileServices, p.checkService(sid, e.Node))
+		if err := checkState(e.State); err != nil {
+			p.fail("%s: service %s: %w", fileServices, sid, err)
 		}
 		g := newGuest(e.Node, e.State)
 		g.Group, g.lock = e.Group, e.Lock
-		if e.Failback != nil {
-			g.Failback = bool(*e.Failback)
-		}
-		if e.MaxRestart != nil {
-			g.MaxRestart = int(*e.MaxRestart)
-		}
-		if e.MaxRelocate != nil {
-			g.MaxRelocate = int(*e.MaxRelocate)
-		}
+		g.Failback = p.truth(fileServices, of+"failback", e.Failback, g.Failback)
+		g.MaxRestart = p.count(fileServices, of+"max_restart", e.MaxRestart, g.MaxRestart)
+		g.MaxRelocate = p.count(fileServices, of+"max_relocate", e.MaxRelocate, g.MaxRelocate)
 		p.s.services[sid] = g
 	}
 	return nil
+}
+
+// checkState checks what is requested of a service; "" stands for a default.
+func checkState(state ha.RequestState) error {
+	switch state {
+	case "", ha.RequestStarted, ha.RequestStopped, ha.RequestDisabled, ha.RequestIgnored, ha.RequestEnabled:
+		return nil
+	}
+	return oneOf("state", string(state), string(ha.RequestStarted), string(ha.RequestStopped),
+		string(ha.RequestDisabled), string(ha.RequestIgnored))
 }
 
 func (p *parser) checkService(sid ha.SID, node string) error {
@@ -84,7 +90,7 @@ func (p *parser) commands() error {
 	if _, ok := p.files[fileCommands]; !ok {
 		return fmt.Errorf("%s: missing", fileCommands)
 	}
-	var steps []json.RawMessage
+	var steps [][]string
 	if err := p.json(fileCommands, &steps); err != nil {
 		return err
 	}
@@ -92,11 +98,7 @@ func (p *parser) commands() error {
 	for sid := range p.s.services {
 		known[sid] = true
 	}
-	for i, raw := range steps {
-		var texts []string
-		if err := json.Unmarshal(raw, &texts); err != nil {
-			return fmt.Errorf("%s: step %d: want a list of commands: %w", fileCommands, i+1, err)
-		}
+	for i, texts := range steps {
 		step := make([]Command, 0, len(texts))
 		for _, text := range texts {
 			cmd, err := ParseCommand(text)

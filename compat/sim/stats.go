@@ -98,7 +98,7 @@ func (e *env) DynamicNodes() (map[string]usage.NodeStats, error) {
 	}
 	for _, sid := range slices.Sorted(maps.Keys(services)) {
 		at := services[sid].Node
-		if !c.nodes[at].running[sid] {
+		if n := c.nodes[at]; n == nil || !n.running[sid] {
 			continue
 		}
 		s := all[at]
