@@ -1,8 +1,8 @@
 package cfgparse
 
 import (
+	"errors"
 	"fmt"
-	"strings"
 )
 
 // Config is what a section-config file says, as far as it passed the checks
@@ -116,7 +116,7 @@ func (r *reader) section(section Section) {
 		err = fmt.Errorf("unsupported type '%s'", name)
 	}
 	if err != nil {
-		r.problems.Add(SkippedSection, section.Header, id, "", Reason(err))
+		r.problems.fail(SkippedSection, section.Header, id, "", err)
 		return
 	}
 	entry := &Entry{Type: name, ID: id, Line: section.Header}
@@ -136,7 +136,7 @@ func (r *reader) section(section Section) {
 	entry.Ordinal = r.config.next
 	r.config.next++
 	if err := typ.complete(entry); err != nil {
-		r.problems.Add(BrokenSection, seen, id, "", Reason(err))
+		r.problems.fail(BrokenSection, seen, id, "", err)
 		r.config.breakSection(entry)
 		return
 	}
@@ -147,23 +147,15 @@ func (r *reader) property(typ *SectionType, entry *Entry, line int, text string)
 	key, value, given, _ := SplitProperty(text)
 	normal, err := r.schema.value(typ, entry, key, value, given)
 	if err != nil {
-		r.problems.Add(BadValue, line, entry.ID, key, Reason(err))
+		r.problems.fail(BadValue, line, entry.ID, key, err)
 		return
 	}
 	entry.values = append(entry.values, keyValue{key, normal})
 }
 
-// fixedError is an error whose text with the line feed is at hand.
-type fixedError string
-
-func (e fixedError) Error() string { return strings.TrimSuffix(string(e), "\n") }
-
-// Reason returns the text of the Perl stack.
-func (e fixedError) Reason() string { return string(e) }
-
-const (
-	errUnknownProperty fixedError = "unknown property type\n"
-	errDuplicate       fixedError = "duplicate attribute\n"
+var (
+	errUnknownProperty = errors.New("unknown property type")
+	errDuplicate       = errors.New("duplicate attribute")
 )
 
 // typeProperty may stand in a section when it says what the header says.

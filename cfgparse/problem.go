@@ -1,6 +1,7 @@
 package cfgparse
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 )
@@ -34,20 +35,20 @@ type Problem struct {
 	Kind  ProblemKind
 	line  int32
 	place *place
-	text  string // reason with its line feed, or the line that was ignored
+	text  string // the line that was ignored, or the warning of Other
 }
 
 // place is shared by problems that have it in common.
 type place struct {
 	file, section, key string
+	err                error // the failed check; nil for an ignored line and for Other
 }
 
 // ProblemList collects the problems of one file.
 type ProblemList struct {
 	Problems []Problem
 
-	last  place
-	at    *place // shared copy of last
+	at    *place // of the last problem
 	file  string
 	lines int
 }
@@ -58,19 +59,38 @@ func NewProblemList(file string, lines int) *ProblemList {
 	return &ProblemList{file: file, lines: lines}
 }
 
-// Add appends a problem. section and key are "" where there is none; line
-// counts from 1 and is 0 when the problem is with no line. text is the line
-// itself for an ignored line, for Other the whole warning, and otherwise the
-// reason; the latter two end with a line feed.
+// Add appends a problem of the kind Other, whose text is its warning, or with
+// an ignored line, whose text is the line. section and key are "" where there
+// is none; line counts from 1 and is 0 when the problem is with no line.
 func (l *ProblemList) Add(kind ProblemKind, line int, section, key, text string) {
-	if here := (place{l.file, section, key}); l.at == nil || l.last != here {
-		l.last = here
-		l.at = &place{l.file, section, key}
+	l.append(place{file: l.file, section: section, key: key}, Problem{Kind: kind, line: int32(line), text: text})
+}
+
+// fail appends a problem with a check that failed.
+func (l *ProblemList) fail(kind ProblemKind, line int, section, key string, err error) {
+	l.append(place{l.file, section, key, err}, Problem{Kind: kind, line: int32(line)})
+}
+
+func (l *ProblemList) append(at place, p Problem) {
+	if l.at == nil || !l.at.equal(at) {
+		shared := at
+		l.at = &shared
 	}
+	p.place = l.at
 	if l.Problems == nil {
 		l.Problems = make([]Problem, 0, l.lines)
 	}
-	l.Problems = append(l.Problems, Problem{Kind: kind, line: int32(line), place: l.at, text: text})
+	l.Problems = append(l.Problems, p)
+}
+
+func (p *place) equal(q place) bool {
+	if p.file != q.file || p.section != q.section || p.key != q.key {
+		return false
+	}
+	if p.err == nil || q.err == nil {
+		return p.err == nil && q.err == nil
+	}
+	return errors.Is(p.err, errUnknownProperty) && errors.Is(q.err, errUnknownProperty)
 }
 
 // File returns the name under which the file was read.
@@ -93,7 +113,13 @@ func (p *Problem) Context() string {
 
 // Reason returns the text of the failed check as the Perl stack keeps it in a
 // configuration's list of errors, one or more line feeds at its end included.
-func (p *Problem) Reason() string { return p.text }
+// For an ignored line it is the line.
+func (p *Problem) Reason() string {
+	if p.place.err == nil {
+		return p.text
+	}
+	return Reason(p.place.err)
+}
 
 // Message returns the reason without the place and without line feeds at its
 // end.
@@ -103,7 +129,7 @@ func (p *Problem) Message() string {
 		return "ignore config line: " + p.text
 	case SkippedSection, BrokenSection, BadValue, Other:
 	}
-	return strings.TrimRight(p.text, "\n")
+	return strings.TrimRight(p.Reason(), "\n")
 }
 
 // Warning returns the text that the Perl stack writes to its log for the
@@ -117,9 +143,9 @@ func (p *Problem) Warning() string {
 		}
 		return p.Context() + " (" + section + " - ignore config line: " + p.text + "\n"
 	case SkippedSection, BrokenSection:
-		return p.Context() + " (skip " + section + ": " + p.text
+		return p.Context() + " (skip " + section + ": " + p.Reason()
 	case BadValue:
-		return p.Context() + " (" + section + " - unable to parse value of '" + p.place.key + "': " + p.text
+		return p.Context() + " (" + section + " - unable to parse value of '" + p.place.key + "': " + p.Reason()
 	case IgnoredSetting:
 		return "ignore config line: " + p.text + "\n"
 	case IgnoredFenceLine:

@@ -44,6 +44,7 @@ func Parse(raw []byte) *Tree {
 	const most = 1<<31 - 1
 	t := &Tree{text: string(raw[:min(len(raw), most)])}
 	t.lines = make([]span, 0, strings.Count(t.text, "\n")+1)
+	t.Sections = make([]Section, 0, strings.Count(t.text, "\n\n")+1)
 	inSection := false
 	for start := 0; start < len(t.text); {
 		end := len(t.text)

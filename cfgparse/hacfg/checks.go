@@ -24,15 +24,22 @@ func checkConfigID(id string) error {
 		ok = isLetter(id[i]) || isDigit(id[i]) || id[i] == '_' || id[i] == '-'
 	}
 	if !ok {
-		return errors.New("invalid configuration ID '" + id + "'")
+		return configIDError(id)
 	}
 	return nil
 }
 
+// configIDError is the ID that was refused. A file can be full of them.
+type configIDError string
+
+func (e configIDError) Error() string { return "invalid configuration ID '" + string(e) + "'" }
+
+var errVMID = errors.New("invalid VMID")
+
 // checkVMID accepts two or more digits, the first one not 0.
 func checkVMID(name string) error {
 	if len(name) < 2 || name[0] == '0' || !allDigits(name) {
-		return errors.New("invalid VMID")
+		return errVMID
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package hacfg
 
 import (
-	"errors"
 	"maps"
 	"math"
 	"slices"
@@ -56,6 +55,11 @@ type Resources struct {
 	ByID   map[ha.SID]*Resource
 }
 
+// resourceTypeError is the resource type that was refused.
+type resourceTypeError string
+
+func (e resourceTypeError) Error() string { return "no such resource type '" + string(e) + "'" }
+
 // guestProperties are the properties of both resource types.
 var guestProperties = []cfgparse.Property{
 	{Name: "state", Type: cfgparse.String, Enum: []string{
@@ -77,7 +81,7 @@ var resourcesSchema = cfgparse.NewSchema(cfgparse.Schema{
 	Reserved: []string{"sid", "type"},
 	CheckHeader: func(typ, name string) (string, error) {
 		if typ != "vm" && typ != "ct" {
-			return typ + ":" + name, errors.New("no such resource type '" + typ + "'")
+			return typ + ":" + name, resourceTypeError(typ)
 		}
 		return typ + ":" + name, checkVMID(name)
 	},
