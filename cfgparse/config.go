@@ -208,7 +208,7 @@ func (c *Config) breakSection(entry *Entry) {
 	c.Broken[entry.ID] = entry.Ordinal
 }
 
-// settle drops the entries that a later section of the same ID has replaced.
+// settle drops the entries that another section of the same ID has replaced.
 func (c *Config) settle() {
 	kept := c.Sections[:0]
 	for _, entry := range c.Sections {

@@ -120,7 +120,7 @@ func TestProblemsTellTheirPlace(t *testing.T) {
 	require.Equal(t, "invalid format - no books", value.Message())
 }
 
-func TestLaterSectionTakesThePlaceOfAnEarlier(t *testing.T) {
+func TestLastSectionOfAnIDCounts(t *testing.T) {
 	c, _ := shelves.Read("f", []byte("shelf: a\n\twood oak\n\nbox: b\n\nshelf: a\n\twood ash\n\nshelf: c\n\nshelf: c\n\twood oak\n\nshelf: b\n\n"))
 	require.Equal(t, map[string]int{"b": 6}, c.Broken)
 	var ids []string

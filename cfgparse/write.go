@@ -22,6 +22,14 @@ func (e *BrokenError) Error() string {
 // included.
 func (e *BrokenError) Reason() string { return "unknown section type ''\n" }
 
+// CheckWhole returns a *BrokenError when there are broken sections.
+func CheckWhole(broken map[string]int) error {
+	if len(broken) == 0 {
+		return nil
+	}
+	return &BrokenError{Sections: slices.Sorted(maps.Keys(broken))}
+}
+
 // Write prints a configuration in canonical form: sections by ordinal, in each
 // the comment, the flag "disable", then the required and then the optional
 // properties by name, an empty line at its end. Sections without an ordinal
@@ -35,8 +43,8 @@ func (e *BrokenError) Reason() string { return "unknown section type ''\n" }
 // number that is too big for 64 bits is written with an exponent, and lost when
 // it is read; the Perl stack has the same limit.
 func (s *Schema) Write(c *Config) ([]byte, error) {
-	if len(c.Broken) > 0 {
-		return nil, &BrokenError{Sections: slices.Sorted(maps.Keys(c.Broken))}
+	if err := CheckWhole(c.Broken); err != nil {
+		return nil, err
 	}
 	entries := slices.Clone(c.Sections)
 	slices.SortStableFunc(entries, func(a, b *Entry) int {

@@ -149,8 +149,10 @@ func (r *Rule) addNode(item string) {
 // *cfgparse.BrokenError when a section of the file failed its checks. A rule
 // with the ordinal 0 comes last.
 func (r *Rules) Write() ([]byte, error) {
+	if err := cfgparse.CheckWhole(r.Broken); err != nil {
+		return nil, err
+	}
 	config := cfgparse.NewConfig()
-	config.Broken = r.Broken
 	for _, id := range slices.Sorted(maps.Keys(r.ByID)) {
 		entry, err := r.ByID[id].entry()
 		if err != nil {
@@ -172,7 +174,12 @@ func (r *Rule) entry() (*cfgparse.Entry, error) {
 		sids = append(sids, string(sid))
 	}
 	slices.Sort(sids)
-	entry.Set("resources", strings.Join(sids, ","))
+	list := strings.Join(sids, ",")
+	// A list with NULs in it can hold an ID with a comma.
+	if !slices.Equal(cfgparse.SplitList(list), sids) {
+		return nil, fmt.Errorf("resources '%s' cannot be written in a list", strings.Join(sids, "', '"))
+	}
+	entry.Set("resources", list)
 	setText(entry, "comment", cfgparse.EncodeText(r.Comment))
 	setFlag(entry, "disable", r.Disable)
 	switch r.Type {

@@ -153,6 +153,14 @@ func TestRuleWithAWrongResourceIsNotWritten(t *testing.T) {
 	require.EqualError(t, err, "rule 'r1': value does not look like a valid ha resource id")
 }
 
+func TestResourcesThatDoNotFitAListAreNotWritten(t *testing.T) {
+	r, problems := ParseRules("f", []byte("node-affinity: r1\n\tresources vm:1\x00vm:,\n\tnodes a\n\n"))
+	require.Empty(t, problems)
+	require.Len(t, r.ByID["r1"].Resources, 2)
+	_, err := r.Write()
+	require.EqualError(t, err, "rule 'r1': resources 'vm:,', 'vm:1' cannot be written in a list")
+}
+
 func TestRulesWithoutAnOrdinalComeLast(t *testing.T) {
 	r, _ := ParseRules("f", []byte(someRules))
 	for _, id := range []string{"b1", "a1"} {
