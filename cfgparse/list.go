@@ -16,7 +16,7 @@ func SplitList(list string) []string {
 		}
 		return items
 	}
-	var items []string
+	items := make([]string, 0, countItems(list))
 	start := -1
 	for i := 0; i < len(list); i++ {
 		switch separates := isListSeparator(list[i]); {
@@ -31,6 +31,16 @@ func SplitList(list string) []string {
 		items = append(items, list[start:])
 	}
 	return items
+}
+
+func countItems(list string) int {
+	count := 0
+	for i := range len(list) {
+		if !isListSeparator(list[i]) && (i == 0 || isListSeparator(list[i-1])) {
+			count++
+		}
+	}
+	return count
 }
 
 func isListSeparator(c byte) bool {

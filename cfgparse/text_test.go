@@ -9,8 +9,8 @@ import (
 
 func TestListsAreSplit(t *testing.T) {
 	for list, want := range map[string][]string{
-		"":                        nil,
-		" ,; ":                    nil,
+		"":                        {},
+		" ,; ":                    {},
 		"a,b;c d":                 {"a", "b", "c", "d"},
 		", a ,, b\t":              {"a", "b"},
 		"a\x00b c,d\x00":          {"a", "b c,d"},
