@@ -83,7 +83,8 @@ func (l *LRM) Mode() ha.LRMMode { return l.mode }
 // Iterate is one round of the daemon: first it looks whether its state has to
 // change, then it does the work of that state and sleeps. It returns false
 // when the daemon has to end. An error is one the round could not go on after;
-// the next round may.
+// the next round may. The caller waits before it, for such a round ends without
+// a sleep.
 func (l *LRM) Iterate() (alive bool, err error) {
 	l.refreshed = l.env.Refresh()
 	if !l.process.statusWritten {
@@ -136,8 +137,12 @@ func (l *LRM) activeRound() (done bool, err error) {
 		return false, nil // without orders there is nothing to do
 	}
 	if l.stopping {
-		if l.mode == ha.ModeRestart {
+		switch l.mode {
+		case ha.ModeRestart:
 			return l.finishRestart()
+		case ha.ModeMaintenance:
+			return false, nil // the services are to be moved first: the next round sees to it
+		case ha.ModeShutdown, ha.ModeActive, ha.ModeDisarm, ha.ModeUnknown:
 		}
 		return l.finishShutdown()
 	}
@@ -185,10 +190,12 @@ func (l *LRM) finishShutdown() (done bool, err error) {
 func (l *LRM) workLost() (alive bool, err error) {
 	if l.stopping {
 		n := l.activeServices()
-		if n == 0 { // nothing runs here: the watchdog may go
+		if n == 0 && l.awaitWorkers() == 0 { // nothing runs here: the watchdog may go
 			return false, l.closeWatchdog()
 		}
-		l.log(ha.LevelErr, "", "got shutdown request in state 'lost_agent_lock' - detected %d running services", n)
+		if n > 0 {
+			l.log(ha.LevelErr, "", "got shutdown request in state 'lost_agent_lock' - detected %d running services", n)
+		}
 		if l.mode == ha.ModeRestart && l.env.Now()-l.stateSince > lostPatience {
 			// The watchdog did not fire. Services are not touched any more,
 			// so going is no worse than staying.
@@ -222,7 +229,8 @@ func (l *LRM) workMaintenance() (alive bool, err error) {
 			l.env.ReleaseAgentLock()
 		}
 	}
-	if !done {
+	// A service that came while the lock was given back waits for the lock.
+	if !done && (l.watchdog != nil || l.activeServices() == 0) {
 		if _, err := l.manageServices(); err != nil {
 			return true, err
 		}

@@ -58,6 +58,8 @@ type Resources interface {
 type AgentLock interface {
 	// TakeAgentLock takes the lock of the local node, or refreshes it.
 	TakeAgentLock() bool
+	// ReleaseAgentLock gives the lock back if this node holds it. An LRM
+	// without work in maintenance calls it in every round.
 	ReleaseAgentLock() bool
 }
 
@@ -104,11 +106,12 @@ type Finished struct {
 	Result Outcome
 }
 
-// Outcome is how an order ended. When Err is set it could not be carried out
-// to its end, and Code is [ha.ExitNotRun].
+// Outcome is how an order ended. When Err or Signal is set it could not be
+// carried out to its end, and Code is [ha.ExitNotRun].
 type Outcome struct {
-	Code ha.ExitCode
-	Err  error
+	Code   ha.ExitCode
+	Err    error
+	Signal int // number of the signal that killed the worker; 0 for none
 }
 
 // Agent handles the guests of the local node.

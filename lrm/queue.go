@@ -13,9 +13,10 @@ const workSlice = 8
 
 // job is an order that waits or is being carried out.
 type job struct {
-	order   Order
-	tries   int // rounds of waiting for a free worker
-	running bool
+	order    Order
+	tries    int // times the service was considered for a worker
+	running  bool
+	thenStop bool // the node shuts down: stop the service when this has ended
 }
 
 // manageServices queues what the master wants of the services of this node,
@@ -41,18 +42,22 @@ func (l *LRM) manageServices() (int, error) {
 }
 
 // enqueue puts an order into the queue, in place of one of the same service
-// that still waits. An order whose result is already known is not carried out
-// again: the master would not see the second result. A stopped service is the
-// exception, for the master takes no result there and it should stay stopped
-// even when no master is there.
+// that still waits; the service keeps its place in the queue. An order whose
+// result is already known is not carried out again: the master would not see
+// the second result. A stopped service is the exception, for the master takes
+// no result there and it should stay stopped even when no master is there.
 func (l *LRM) enqueue(o Order) {
 	if _, known := l.results[o.UID]; known && o.UID != "" && o.State != ha.Stopped {
 		return
 	}
-	if j := l.queue[o.SID]; j != nil && j.running {
-		return
+	tries := 0
+	if j := l.queue[o.SID]; j != nil {
+		if j.running {
+			return
+		}
+		tries = j.tries
 	}
-	l.queue[o.SID] = &job{order: o}
+	l.queue[o.SID] = &job{order: o, tries: tries}
 }
 
 // runOrders starts what waits and collects what ended, for as long as the time
@@ -69,7 +74,7 @@ func (l *LRM) runOrders() (int, error) {
 	}
 	for l.env.Now()-start <= workSlice {
 		l.collect(services)
-		if limit == 0 {
+		if limit <= 0 {
 			l.runInline(services)
 			break
 		}
@@ -95,15 +100,20 @@ func (l *LRM) waiting() []*job {
 	return jobs
 }
 
+func (l *LRM) runningJobs() int {
+	n := 0
+	for _, j := range l.queue {
+		if j.running {
+			n++
+		}
+	}
+	return n
+}
+
 // startWorkers starts waiting jobs as far as the limit allows and returns how
 // many run.
 func (l *LRM) startWorkers(limit int) int {
-	running := 0
-	for _, j := range l.queue {
-		if j.running {
-			running++
-		}
-	}
+	running := l.runningJobs()
 	for _, j := range l.waiting() {
 		j.tries++
 		if running >= limit {
@@ -134,6 +144,18 @@ func (l *LRM) runInline(services map[ha.SID]ha.ServiceConfig) {
 	}
 }
 
+// awaitWorkers collects what ended and starts nothing. It returns how many
+// workers still run.
+func (l *LRM) awaitWorkers() int {
+	// Without the configuration no result can be judged, and the next round
+	// tries again.
+	if services, _, err := l.env.Services(); err == nil {
+		l.collect(services)
+	}
+	return l.runningJobs()
+}
+
+// collect takes the results of the workers that ended.
 func (l *LRM) collect(services map[ha.SID]ha.ServiceConfig) {
 	finished := l.env.FinishedWorkers()
 	for _, f := range finished {

@@ -10,9 +10,16 @@ import (
 func (l *LRM) finish(j *job, out Outcome, services map[ha.SID]ha.ServiceConfig) {
 	o := j.order
 	delete(l.queue, o.SID)
-	if out.Err != nil {
+	switch {
+	case out.Err != nil:
 		l.log(ha.LevelErr, o.SID, "resource agent %s finished - failed to execute", o.SID)
 		out.Code = ha.ExitNotRun
+	case out.Signal != 0:
+		l.log(ha.LevelErr, o.SID, "resource agent %s finished - got signal %d", o.SID, out.Signal)
+		out.Code = ha.ExitNotRun
+	}
+	if j.thenStop && !hasMoved(o, out.Code) {
+		l.enqueue(ownStop(o.SID))
 	}
 	if o.UID == "" { // a stop of our own before the node goes down
 		if out.Code != ha.ExitSuccess {
@@ -30,14 +37,17 @@ func (l *LRM) finish(j *job, out Outcome, services map[ha.SID]ha.ServiceConfig) 
 	l.results[o.UID] = ha.Result{SID: o.SID, State: o.State, ExitCode: code}
 }
 
+// hasMoved reports whether an order has taken the service to another node.
+func hasMoved(o Order, code ha.ExitCode) bool {
+	return o.Target != "" && code == ha.ExitSuccess
+}
+
 // judgeStart applies the restart policy to the result of a start.
 func (l *LRM) judgeStart(sid ha.SID, code ha.ExitCode, maxRestart int) ha.ExitCode {
-	switch code {
-	case ha.ExitSuccess:
+	if code == ha.ExitSuccess {
 		l.retries[sid] = 0
-		return code
-	case ha.ExitError:
-	default:
+	}
+	if code != ha.ExitError {
 		return code
 	}
 	if l.retries[sid] >= maxRestart {

@@ -13,6 +13,9 @@ func (l *LRM) RequestShutdown() {
 	if l.stopping {
 		return
 	}
+	if l.services == nil {
+		l.readManager() // there was no round yet: learn what runs here
+	}
 	shutdown, reboot := l.nodeShutdown()
 	policy := l.shutdownPolicy()
 	if shutdown {
@@ -52,7 +55,7 @@ func (l *LRM) nodeShutdown() (shutdown, reboot bool) {
 func (l *LRM) shutdownPolicy() ha.ShutdownPolicy {
 	policy, err := l.env.ShutdownPolicy()
 	if err != nil {
-		l.log(ha.LevelErr, "", "unable to read the shutdown policy, using '%s': %v", ha.PolicyConditional, err)
+		l.log(ha.LevelErr, "", "unable to get HA settings from datacenter.cfg - %v", err)
 		return ha.PolicyConditional
 	}
 	return policy
@@ -77,13 +80,23 @@ func (l *LRM) plan(policy ha.ShutdownPolicy, reboot bool) ha.LRMMode {
 	return ha.ModeShutdown
 }
 
+// queueStops queues a stop of every service of this node, behind the order
+// that is being carried out for it.
 func (l *LRM) queueStops() {
 	for sid, s := range l.services {
-		if s.Node == l.env.NodeName() {
-			l.enqueue(Order{SID: sid, State: ha.RequestStop})
+		if s.Node != l.env.NodeName() {
+			continue
 		}
+		if j := l.queue[sid]; j != nil && j.running {
+			j.thenStop = true
+			continue
+		}
+		l.enqueue(ownStop(sid))
 	}
 }
+
+// ownStop is a stop that the master did not order.
+func ownStop(sid ha.SID) Order { return Order{SID: sid, State: ha.RequestStop} }
 
 func (l *LRM) announceShutdown(policy ha.ShutdownPolicy, plan ha.LRMMode, reboot bool) {
 	what := "shutdown"

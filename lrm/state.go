@@ -10,12 +10,14 @@ func (l *LRM) changeState() error {
 		if l.mode == ha.ModeDisarm || fenced || l.activeServices() == 0 || !l.env.Quorate() {
 			return nil
 		}
-		return l.activateOr(ha.LRMWaitForAgentLock)
+		l.activateOr(ha.LRMWaitForAgentLock)
+		return nil
 	case ha.LRMLostAgentLock:
 		if fenced || !l.env.Quorate() {
 			return nil
 		}
-		return l.activateOr(ha.LRMLostAgentLock)
+		l.activateOr(ha.LRMLostAgentLock)
+		return nil
 	case ha.LRMActive:
 		if fenced {
 			l.log(ha.LevelErr, "", "node needs to be fenced - releasing agent_lock")
@@ -35,27 +37,18 @@ func (l *LRM) changeState() error {
 	return nil
 }
 
-func (l *LRM) activateOr(other ha.LRMState) error {
-	got, err := l.takeLock()
-	if err != nil {
-		return err
-	}
-	if got {
+func (l *LRM) activateOr(other ha.LRMState) {
+	if l.takeLock() {
 		l.enter(ha.LRMActive)
 	} else {
 		l.enter(other)
 	}
-	return nil
 }
 
 // stayActive refreshes the lock and looks for reasons to leave the state.
 func (l *LRM) stayActive() error {
-	got, err := l.takeLock()
-	if err != nil {
-		return err
-	}
 	switch {
-	case !got:
+	case !l.takeLock():
 		l.enter(ha.LRMLostAgentLock)
 		return nil
 	case l.mode == ha.ModeMaintenance:
@@ -100,30 +93,31 @@ func (l *LRM) countIdle() error {
 // stayInMaintenance keeps lock and watchdog until no service is left.
 func (l *LRM) stayInMaintenance() error {
 	if l.activeServices() > 0 {
-		return l.keepLock()
+		l.keepLock()
+		return nil
 	}
 	working, err := l.runOrders()
-	if err != nil {
-		return err
-	}
 	switch {
+	case err != nil:
+		if l.watchdog != nil {
+			l.keepLock() // nobody can tell whether workers run
+		}
+		return err
 	case working > 0:
-		return l.keepLock()
+		l.keepLock()
 	case l.mode == ha.ModeDisarm:
 		l.log(ha.LevelInfo, "", "HA disarm requested during maintenance, releasing agent lock and watchdog")
 		return l.rest()
 	case l.mode != ha.ModeMaintenance:
-		return l.activateOr(ha.LRMLostAgentLock)
+		l.activateOr(ha.LRMLostAgentLock)
 	}
 	return nil
 }
 
-func (l *LRM) keepLock() error {
-	got, err := l.takeLock()
-	if err == nil && !got {
+func (l *LRM) keepLock() {
+	if !l.takeLock() {
 		l.enter(ha.LRMLostAgentLock)
 	}
-	return err
 }
 
 // rest gives lock and watchdog back. Nothing may run here that they protect.
@@ -142,30 +136,37 @@ const (
 )
 
 // takeLock takes or refreshes the agent lock, and opens or updates the
-// watchdog that protects it.
-func (l *LRM) takeLock() (bool, error) {
+// watchdog that protects it. A lock without a watchdog counts as none.
+func (l *LRM) takeLock() bool {
 	start := l.env.Now()
 	for try := 1; ; try++ {
 		if l.env.TakeAgentLock() {
-			return true, l.protect()
+			return l.protect()
 		}
 		if try == lockTries || l.env.Now()-start > lockSeconds {
-			return false, nil
+			return false
 		}
 		l.env.Sleep(1)
 	}
 }
 
-func (l *LRM) protect() error {
+// protect updates the watchdog, or opens it. It reports whether there is one.
+func (l *LRM) protect() bool {
 	if l.watchdog != nil {
-		return l.watchdog.Update()
+		if err := l.watchdog.Update(); err != nil {
+			// It will reset the node. The lock is kept until then, and a node
+			// that shuts down goes on to stop its services.
+			l.log(ha.LevelErr, "", "watchdog update failed - %v", err)
+		}
+		return true
 	}
 	wd, err := l.env.OpenWatchdog()
 	if err != nil {
-		return err
+		l.log(ha.LevelErr, "", "%v", err)
+		return false
 	}
 	l.watchdog = wd
-	return nil
+	return true
 }
 
 // closeWatchdog ends the self-fencing of the node. It must not be called while
