@@ -76,13 +76,11 @@ func (c *CRM) RequestShutdown() {
 
 // Iterate is one round of the daemon: first it looks whether its state has to
 // change, then it does the work of that state and sleeps. It returns false
-// when the daemon has to end. An error is one the round could not go on after;
-// the next round may.
+// when the daemon has to end. What goes wrong in a round is logged, and the
+// next round tries again; an error is a defect of the daemon.
 func (c *CRM) Iterate() (alive bool, err error) {
 	c.refreshed = c.env.Refresh()
-	if err := c.changeState(); err != nil {
-		return true, err
-	}
+	c.changeState()
 	switch c.state {
 	case ha.CRMWaitForQuorum:
 		if c.stopping {
@@ -93,95 +91,85 @@ func (c *CRM) Iterate() (alive bool, err error) {
 	case ha.CRMSlave:
 		return !c.stopping, nil
 	case ha.CRMMaster:
-		return c.masterRound()
+		return c.masterRound(), nil
 	case ha.CRMLostManagerLock:
 		// The manager's state is not touched any more from here on.
-		if err := c.closeWatchdog(); err != nil {
-			return true, err
-		}
+		c.closeWatchdog()
 		if c.stopping {
 			return false, nil
 		}
-		return true, c.enter(ha.CRMWaitForQuorum)
+		c.enter(ha.CRMWaitForQuorum)
+		return true, nil
 	case ha.CRMStartup:
 	}
 	return true, fmt.Errorf("got unexpected status '%s'", c.state)
 }
 
-func (c *CRM) changeState() error {
+func (c *CRM) changeState() {
 	switch c.state {
 	case ha.CRMWaitForQuorum:
-		if !c.hasWork() {
-			return nil
+		if c.hasWork() {
+			c.becomeMasterOr(ha.CRMSlave)
 		}
-		return c.becomeMasterOr(ha.CRMSlave)
 	case ha.CRMSlave:
-		if !c.hasWork() {
-			return c.enter(ha.CRMWaitForQuorum)
+		if c.hasWork() {
+			c.becomeMasterOr(ha.CRMSlave)
+		} else {
+			c.enter(ha.CRMWaitForQuorum)
 		}
-		return c.becomeMasterOr(ha.CRMSlave)
 	case ha.CRMLostManagerLock:
-		if _, ok := c.healthy(); !ok {
-			return nil
+		if _, ok := c.healthy(); ok {
+			c.becomeMasterOr(ha.CRMLostManagerLock)
 		}
-		return c.becomeMasterOr(ha.CRMLostManagerLock)
 	case ha.CRMMaster:
-		return c.stayMaster()
+		c.stayMaster()
 	case ha.CRMStartup:
 	}
-	return nil
 }
 
-func (c *CRM) becomeMasterOr(other ha.CRMState) error {
-	got, err := c.takeLock()
-	if err != nil {
-		return err
+func (c *CRM) becomeMasterOr(other ha.CRMState) {
+	if c.takeLock() {
+		c.enter(ha.CRMMaster)
+	} else {
+		c.enter(other)
 	}
-	if got {
-		return c.enter(ha.CRMMaster)
-	}
-	return c.enter(other)
 }
 
-func (c *CRM) stayMaster() error {
-	got, err := c.takeLock()
-	if err != nil {
-		return err
-	}
-	if !got {
-		return c.enter(ha.CRMLostManagerLock)
+func (c *CRM) stayMaster() {
+	if !c.takeLock() {
+		c.enter(ha.CRMLostManagerLock)
+		return
 	}
 	if !c.mayIdle() {
 		c.idle = 0
-		return nil
+		return
 	}
 	c.idle++
 	if c.idle <= idleRounds {
-		return nil
+		return
 	}
 	c.idle = 0
 	c.log(ha.LevelInfo, fmt.Sprintf("cluster had no service configured for %d rounds, going idle.", idleRounds))
 	c.env.ReleaseManagerLock()
-	if err := c.closeWatchdog(); err != nil {
-		return err
-	}
-	return c.enter(ha.CRMWaitForQuorum)
+	c.closeWatchdog()
+	c.enter(ha.CRMWaitForQuorum)
 }
 
 // enter changes the daemon's state. The manager lives exactly as long as the
 // daemon is master.
-func (c *CRM) enter(state ha.CRMState) error {
+func (c *CRM) enter(state ha.CRMState) {
 	if state == c.state {
-		return nil
+		return
 	}
 	c.logState(state)
 	c.manager = nil
 	if state != ha.CRMMaster {
-		return nil
+		return
 	}
-	m, err := newManager(c.env, c.cfg)
-	c.manager = m
-	return err
+	// Where this fails the round tries again, and says why.
+	if m, err := newManager(c.env, c.cfg); err == nil {
+		c.manager = m
+	}
 }
 
 func (c *CRM) logState(state ha.CRMState) {

@@ -8,16 +8,17 @@ import (
 
 // masterRound does the work of the master. Whatever goes wrong in the
 // manager's round is logged; the next round tries again.
-func (c *CRM) masterRound() (alive bool, err error) {
+func (c *CRM) masterRound() (alive bool) {
 	start := c.env.Now()
 	if c.stopping {
-		return false, c.resign()
+		c.resign()
+		return false
 	}
 	if err := c.manage(); err != nil {
 		c.log(ha.LevelErr, fmt.Sprintf("got unexpected error - %v", err))
 	}
 	c.env.SleepUntil(start + masterRound)
-	return true, nil
+	return true
 }
 
 func (c *CRM) manage() error {
@@ -40,9 +41,7 @@ func (c *CRM) manage() error {
 	switch disarmed := c.manager.FullyDisarmed(); {
 	case disarmed && !c.disarmed:
 		c.log(ha.LevelInfo, "HA stack fully disarmed, releasing CRM watchdog")
-		if err := c.closeWatchdog(); err != nil {
-			return err
-		}
+		c.closeWatchdog()
 		c.disarmed = true
 	case !disarmed && c.disarmed:
 		// takeLock opens the watchdog again in the next round.
@@ -54,15 +53,12 @@ func (c *CRM) manage() error {
 
 // resign gives the manager lock back, so that another node becomes master
 // without waiting for its lifetime.
-func (c *CRM) resign() error {
-	if err := c.closeWatchdog(); err != nil {
-		return err
-	}
+func (c *CRM) resign() {
+	c.closeWatchdog()
 	c.log(ha.LevelInfo, "voluntary release CRM lock")
 	if !c.env.ReleaseManagerLock() {
 		c.log(ha.LevelNotice, "CRM lock release failed, let the lock timeout")
 	}
-	return nil
 }
 
 const (
@@ -71,24 +67,37 @@ const (
 )
 
 // takeLock takes or refreshes the manager lock, and updates the watchdog that
-// protects it.
-func (c *CRM) takeLock() (bool, error) {
+// protects it. A node without a working watchdog gives the lock to another.
+func (c *CRM) takeLock() bool {
 	start := c.env.Now()
 	for try := 1; ; try++ {
 		if c.env.ManagerLock() {
-			return true, c.protect()
+			break
 		}
 		if try == lockTries || c.env.Now()-start > lockSeconds {
-			return false, nil
+			return false
 		}
 		c.env.Sleep(1)
 	}
+	if err := c.protect(); err != nil {
+		c.log(ha.LevelErr, fmt.Sprintf("giving up the manager lock - %v", err))
+		c.env.ReleaseManagerLock()
+		c.env.Sleep(lockSeconds) // the others try every second
+		return false
+	}
+	return true
 }
 
-// protect updates the watchdog, or opens it where the stack is armed.
+// protect updates the watchdog, or opens it where the stack is armed. One that
+// cannot be updated is opened anew: the multiplexer may have been restarted.
 func (c *CRM) protect() error {
 	if c.watchdog != nil {
-		return c.watchdog.Update()
+		err := c.watchdog.Update()
+		if err == nil {
+			return nil
+		}
+		c.log(ha.LevelErr, fmt.Sprintf("watchdog update failed - %v", err))
+		c.closeWatchdog()
 	}
 	if c.disarmed {
 		return nil
@@ -112,11 +121,12 @@ func (c *CRM) protect() error {
 // the CRM runs no service, and a node whose LRM is idle is not reset for
 // nothing. The only condition is that the manager's state is not touched
 // afterwards.
-func (c *CRM) closeWatchdog() error {
+func (c *CRM) closeWatchdog() {
 	if c.watchdog == nil {
-		return nil
+		return
 	}
-	wd := c.watchdog
+	if err := c.watchdog.Close(); err != nil {
+		c.log(ha.LevelErr, fmt.Sprintf("watchdog close failed - %v", err))
+	}
 	c.watchdog = nil
-	return wd.Close()
 }
