@@ -22,10 +22,11 @@ type Manager struct {
 	services map[ha.SID]*ha.ServiceStatus
 	status   *ha.ManagerStatus // what of the written status is not in nodes and services
 
-	scheduling Scheduling
-	rules      *rules.Compiled
-	compiled   ruleInputs
-	usage      usage.Usage
+	scheduling   Scheduling
+	nodesChanged bool // since the rules were compiled
+	rules        *rules.Compiled
+	compiled     ruleInputs
+	usage        usage.Usage
 
 	imbalancedRounds int // rounds in a row with too high an imbalance; not kept over a change of master
 	groupRounds      int // rounds until the next try to migrate groups to rules
@@ -76,7 +77,8 @@ func (m *Manager) Round() error {
 	if err != nil {
 		return err
 	}
-	nodesChanged := m.nodes.Changed(members)
+	// Kept over a round that fails, which has taken in the nodes already.
+	m.nodesChanged = m.nodesChanged || m.nodes.Changed(members)
 	r, err := m.readLRMs()
 	if err != nil {
 		return err
@@ -88,7 +90,7 @@ func (m *Manager) Round() error {
 		m.log(ha.LevelInfo, "", "master seems offline")
 		return nil
 	}
-	if err := m.readConfig(r, nodesChanged); err != nil {
+	if err := m.readConfig(r); err != nil {
 		return err
 	}
 	if err := m.takeCommands(r); err != nil {
@@ -172,7 +174,7 @@ func (m *Manager) readLRMs() (*round, error) {
 	return r, nil
 }
 
-func (m *Manager) readConfig(r *round, nodesChanged bool) error {
+func (m *Manager) readConfig(r *round) error {
 	if err := m.readScheduling(); err != nil {
 		return err
 	}
@@ -199,7 +201,7 @@ func (m *Manager) readConfig(r *round, nodesChanged bool) error {
 	if err := m.rebuildUsage(); err != nil {
 		return err
 	}
-	return m.compileRules(r, groups, digest, nodesChanged)
+	return m.compileRules(r, groups, digest)
 }
 
 // syncServices adds what is newly configured and forgets what is not
@@ -247,14 +249,14 @@ type ruleInputs struct {
 
 // compileRules turns rules and groups into the form the placement works with,
 // when any of what they depend on has changed.
-func (m *Manager) compileRules(r *round, groups *hacfg.Groups, digest string, nodesChanged bool) error {
+func (m *Manager) compileRules(r *round, groups *hacfg.Groups, digest string) error {
 	rs, err := m.env.Rules()
 	if err != nil {
 		return err
 	}
 	rules.FailbackFromGroups(groups, r.services)
 	in := ruleInputs{rules: rs.Digest, groups: groups.Digest, services: digest}
-	if m.rules != nil && !nodesChanged && in == m.compiled {
+	if m.rules != nil && !m.nodesChanged && in == m.compiled {
 		return nil
 	}
 	rules.MigrateGroups(rs, groups, r.services)
@@ -264,6 +266,7 @@ func (m *Manager) compileRules(r *round, groups *hacfg.Groups, digest string, no
 	}
 	m.rules = rules.Compile(rs, nodes)
 	m.compiled = in
+	m.nodesChanged = false
 	return nil
 }
 
