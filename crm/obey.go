@@ -68,10 +68,13 @@ func (m *Manager) obeyStop(sid ha.SID, s *ha.ServiceStatus, timeout string) erro
 	} else {
 		m.log(ha.LevelInfo, sid, "request graceful stop with timeout '%s' for service '%s'", timeout, sid)
 	}
-	if err := m.move(sid, s, ha.RequestStop, withTimeout(timeout)); err != nil {
+	// First the configuration: were it to stay at started, the stopped service
+	// would be started again.
+	if err := m.env.UpdateServices(map[ha.SID]ServiceChange{sid: {State: ha.RequestStopped}}); err != nil {
+		s.Cmd = []string{taskStop, timeout}
 		return err
 	}
-	return m.env.UpdateServices(map[ha.SID]ServiceChange{sid: {State: ha.RequestStopped}})
+	return m.move(sid, s, ha.RequestStop, withTimeout(timeout))
 }
 
 // mayMove tells whether a service can be moved to target, and says why not.
