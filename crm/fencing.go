@@ -72,6 +72,12 @@ var removableLocks = []string{
 // again in every round until there is one.
 func (m *Manager) stepRecovery(r *round, sid ha.SID, s *ha.ServiceStatus, cfg ha.ServiceConfig) error {
 	fenced := s.Node
+	if cfg.Node != fenced {
+		// The guest left before its node died, and only the report of that was
+		// lost; or a master took it and died. There is nothing to steal.
+		m.log(ha.LevelInfo, sid, "fixup service '%s' location (%s => %s)", sid, fenced, cfg.Node)
+		return m.move(sid, s, wanted(cfg), onNode(cfg.Node))
+	}
 	node := m.placement().choose(sid, cfg, best)
 	if node == "" {
 		m.log(ha.LevelErr, sid,
