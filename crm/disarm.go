@@ -1,10 +1,6 @@
 package crm
 
-import (
-	"fmt"
-
-	"pveha/internal/ha"
-)
+import "pveha/internal/ha"
 
 // requestDisarm starts to suspend the HA stack.
 func (m *Manager) requestDisarm(mode ha.DisarmMode) {
@@ -63,7 +59,7 @@ func (m *Manager) disarm(r *round) (done bool, err error) {
 		return false, nil
 	}
 	for _, sid := range m.sids() {
-		if err := m.suspend(sid, m.services[sid], d.Mode); err != nil {
+		if err := m.suspend(sid, m.services[sid], r.services[sid], d.Mode); err != nil {
 			return true, err
 		}
 	}
@@ -105,22 +101,29 @@ func (m *Manager) deferDisarm() map[ha.SID]bool {
 // suspend takes one service out of the lifecycle. What was going on with it is
 // forgotten, so that it starts afresh when the stack is armed again; only the
 // node to return to after maintenance is kept.
-func (m *Manager) suspend(sid ha.SID, s *ha.ServiceStatus, mode ha.DisarmMode) error {
+func (m *Manager) suspend(sid ha.SID, s *ha.ServiceStatus, cfg ha.ServiceConfig, mode ha.DisarmMode) error {
 	kept := ha.ServiceStatus{State: s.State, Node: s.Node, UID: s.UID, MaintenanceNode: s.MaintenanceNode}
 	if mode == ha.DisarmIgnore {
+		if s.Target != "" {
+			// Without its target the order is another one: the report on the
+			// old order must not count for it.
+			kept.UID = m.cfg.NewUID(s.State)
+		}
 		*s = kept
 		return nil
 	}
 	switch s.State {
 	case ha.Started, ha.Stopped, ha.RequestStop, ha.RequestStart, ha.RequestStartBalance:
 		m.log(ha.LevelInfo, sid, "disarm: freezing service '%s' (was '%s')", sid, s.State)
+		if s.State == ha.RequestStartBalance && cfg.Node == s.Target {
+			kept.Node = s.Target // moved already, and nobody reads the report any more
+		}
 		kept.State = ha.Freeze
 		return m.enter(sid, s, kept)
 	case ha.Freeze, ha.Error:
-		return nil
-	case ha.Fence, ha.Recovery, ha.Migrate, ha.Relocate:
+	case ha.Fence, ha.Recovery, ha.Migrate, ha.Relocate: // waited for, see deferDisarm
 	}
-	return fmt.Errorf("service '%s' in state '%s' while the stack is disarmed", sid, s.State)
+	return nil
 }
 
 func (m *Manager) allLRMsDisarmed(r *round) bool {

@@ -42,6 +42,7 @@ var Lifecycle = []Edge{
 	{From: ha.RequestStartBalance, To: ha.RequestStop, Why: "moved, or moving failed, and no longer wanted started"},
 	{From: ha.RequestStartBalance, To: ha.Error, Why: "its guest is on another node than it should be"},
 	{From: ha.RequestStartBalance, To: ha.Fence, Why: "its node is lost"},
+	{From: ha.RequestStartBalance, To: ha.Freeze, Why: "the stack is disarmed"},
 
 	{From: ha.Started, To: ha.RequestStop, Why: "wanted stopped or disabled, or command stop"},
 	{From: ha.Started, To: ha.Migrate, Why: "another node fits better, or command migrate"},
