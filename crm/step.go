@@ -1,10 +1,6 @@
 package crm
 
-import (
-	"fmt"
-
-	"pveha/internal/ha"
-)
+import "pveha/internal/ha"
 
 // step lets one service take at most one step of its lifecycle.
 func (m *Manager) step(r *round, sid ha.SID, s *ha.ServiceStatus) error {
@@ -37,8 +33,9 @@ func (m *Manager) step(r *round, sid ha.SID, s *ha.ServiceStatus) error {
 		return m.stepFreeze(r, sid, s, cfg)
 	case ha.Error:
 		return m.stepError(sid, s, cfg)
-	default:
-		return fmt.Errorf("unknown service state '%s'", s.State)
+	default: // written by a newer stack: no reason to leave the others alone
+		m.log(ha.LevelErr, sid, "unknown service state '%s'", s.State)
+		return nil
 	}
 }
 
