@@ -1,10 +1,6 @@
 package crm
 
-import (
-	"strings"
-
-	"pveha/internal/ha"
-)
+import "pveha/internal/ha"
 
 // takeCommands empties the queue of CRM commands and acts on them: commands
 // for nodes and for the stack take effect here, those for services wait in the
@@ -14,11 +10,7 @@ func (m *Manager) takeCommands(r *round) error {
 	if err != nil {
 		return err
 	}
-	queue = strings.TrimRight(queue, "\n")
-	if queue == "" {
-		return nil
-	}
-	for line := range strings.SplitSeq(queue, "\n") {
+	for _, line := range ha.CommandLines(queue) {
 		cmd, err := ha.ParseCommand(line)
 		if err != nil {
 			m.log(ha.LevelErr, "", "unable to parse crm command: %s", line)
