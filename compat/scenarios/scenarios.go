@@ -17,7 +17,7 @@ import (
 // Expectation is the file of a scenario that holds the recorded log.
 const Expectation = "log.expect"
 
-// Play plays one scenario and writes its log to out. An error in the scenario
+// Play plays one scenario as the Perl stack would and writes its log to out. An error in the scenario
 // itself is an [InputError]; any other is one of the simulation, and the log
 // tells it too.
 func Play(c corpus.Case, out io.Writer, opts sim.Options) error {
@@ -25,7 +25,7 @@ func Play(c corpus.Case, out io.Writer, opts sim.Options) error {
 	if err != nil {
 		return &InputError{Path: c.Path, Err: err}
 	}
-	opts.Log = out
+	opts.Log, opts.Slips = out, true
 	cluster, err := sim.New(s, opts)
 	if err != nil {
 		return &InputError{Path: c.Path, Err: err}

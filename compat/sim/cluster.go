@@ -19,6 +19,9 @@ type Options struct {
 	OnLine func(Line)
 	// OnChange, when set, is told every change of a service's state.
 	OnChange func(sid ha.SID, from, to ha.ServiceState)
+	// Slips copies those slips of the Perl stack that recorded logs show and
+	// ours does not make; see slips.go.
+	Slips bool
 	// Wire passes every status file through its text form, as on a real
 	// cluster, instead of handing over the value.
 	Wire bool

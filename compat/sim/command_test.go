@@ -64,7 +64,6 @@ func TestParseCommandErrors(t *testing.T) {
 		"service vm:1 migrate":                    `missing node`,
 		"service vm:1 stop":                       `missing timeout`,
 		"service vm:1 add":                        `missing node`,
-		"service vm:1 add node1 running":          `state is "running", want started, stopped, disabled, ignored`,
 		"service vm:1 add node1 started yes":      `whether it runs is "yes", want 0, 1`,
 		"service vm:1 lock a b":                   `"b" is too much`,
 		"service vm:1 set-static-stats":           `set-static-stats wants pairs of figure and value`,

@@ -173,8 +173,8 @@ func setFigures(all map[ha.SID]serviceFigures, cmd Command, cpu, mem string) err
 // manualMigrate moves a guest as a person would, which is possible only while
 // the HA stack does not look after it.
 func (c *Cluster) manualMigrate(cmd Command, g *guest) error {
-	if c.nodes[cmd.arg(0)] == nil {
-		return fmt.Errorf("no such node '%s'", cmd.arg(0))
+	if to := cmd.arg(0); c.nodes[to] == nil && !c.scenario.hasService(to) {
+		return fmt.Errorf("no such node '%s'", to)
 	}
 	d := c.cfs.manager.Disarm
 	if g.State != ha.RequestIgnored && (d == nil || d.Mode != ha.DisarmIgnore) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"pveha/crm/usage"
 	"pveha/internal/ha"
 )
 
@@ -140,7 +141,7 @@ func TestMissingFigures(t *testing.T) {
 	require.Error(t, err)
 	nodes, err := e.StaticNodes()
 	require.NoError(t, err)
-	require.Empty(t, nodes, "a node of unknown size is left out")
+	require.Equal(t, map[string]usage.NodeStats{"node1": {}}, nodes, "zeros stand for what is not known")
 }
 
 func TestDebugMessagesAreNotLogged(t *testing.T) {

@@ -151,7 +151,7 @@ func (c *Cluster) roundLRM(n *node, first bool) error {
 		c.logf(ha.LevelInfo, logRunLoop, "skipping LRM round")
 	}
 	c.now = max(c.now, n.lrmEnv.now)
-	if alive {
+	if alive && !c.slipEndsLRM(n) {
 		return nil
 	}
 	n.lrmEnv.info("exit (loop end)")

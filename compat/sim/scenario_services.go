@@ -35,10 +35,7 @@ func (p *parser) services() error {
 	}
 	for _, sid := range slices.Sorted(maps.Keys(raw)) {
 		e, of := raw[sid], string(sid)+": "
-		p.check(fileServices, p.checkService(sid, e.Node))
-		if err := checkState(e.State); err != nil {
-			p.fail("%s: service %s: %w", fileServices, sid, err)
-		}
+		p.check(fileServices, checkService(sid, e.Node))
 		g := newGuest(e.Node, e.State)
 		g.Group, g.lock = e.Group, e.Lock
 		g.Failback = p.truth(fileServices, of+"failback", e.Failback, g.Failback)
@@ -49,27 +46,20 @@ func (p *parser) services() error {
 	return nil
 }
 
-// checkState checks what is requested of a service; "" stands for a default.
-func checkState(state ha.RequestState) error {
-	switch state {
-	case "", ha.RequestStarted, ha.RequestStopped, ha.RequestDisabled, ha.RequestIgnored, ha.RequestEnabled:
-		return nil
-	}
-	return oneOf("state", string(state), string(ha.RequestStarted), string(ha.RequestStopped),
-		string(ha.RequestDisabled), string(ha.RequestIgnored))
-}
-
-func (p *parser) checkService(sid ha.SID, node string) error {
+// checkService checks what a service is and where. The node need not be one of
+// the cluster: it may have left it.
+func checkService(sid ha.SID, node string) error {
 	if !simulatedSID.MatchString(string(sid)) {
 		return fmt.Errorf("service %q: the simulator has vm:ID, ct:ID and fa:ID", sid)
 	}
-	if _, ok := p.s.nodes[node]; !ok {
-		return fmt.Errorf("service %s is on node %q, which is not in %s", sid, node, fileHardware)
+	if node == "" {
+		return fmt.Errorf("service %s has no node", sid)
 	}
 	return nil
 }
 
-// newGuest returns a service with the defaults filled in.
+// newGuest returns a service with the defaults filled in. A state that is none
+// is the CRM's to complain of.
 func newGuest(node string, state ha.RequestState) *guest {
 	switch state {
 	case "":
@@ -123,10 +113,7 @@ func (p *parser) checkNames(c Command, known map[ha.SID]bool) error {
 		return nil
 	case VerbService:
 	case VerbPower, VerbNetwork, VerbCFS, VerbVersion, VerbReboot, VerbShutdown, VerbRestartLRM, VerbCRM:
-		if _, ok := p.s.nodes[c.Node]; !ok {
-			return fmt.Errorf("no such node %q (there are %q)", c.Node, p.s.Nodes())
-		}
-		return nil
+		return p.checkNode(c.Node)
 	}
 	switch c.Action {
 	case "migrate", "relocate", "stop":
@@ -136,7 +123,10 @@ func (p *parser) checkNames(c Command, known map[ha.SID]bool) error {
 			return fmt.Errorf("service %s exists already", c.SID)
 		}
 		known[c.SID] = true
-		return p.checkService(c.SID, c.arg(0))
+		if err := checkService(c.SID, c.arg(0)); err != nil {
+			return err
+		}
+		return p.checkNode(c.arg(0))
 	}
 	if !known[c.SID] {
 		return fmt.Errorf("no such service %s at this point", c.SID)
@@ -144,8 +134,26 @@ func (p *parser) checkNames(c Command, known map[ha.SID]bool) error {
 	if c.Action == "delete" {
 		delete(known, c.SID)
 	}
-	if c.Action == "manual-migrate" && !slices.Contains(p.s.Nodes(), c.arg(0)) {
-		return fmt.Errorf("no such node %q", c.arg(0))
+	if c.Action == "manual-migrate" && !p.s.hasService(c.arg(0)) {
+		return p.checkNode(c.arg(0))
 	}
 	return nil
+}
+
+func (p *parser) checkNode(node string) error {
+	if _, ok := p.s.nodes[node]; !ok {
+		return fmt.Errorf("no such node %q (there are %q)", node, p.s.Nodes())
+	}
+	return nil
+}
+
+// hasService reports whether any service is configured to be on the node,
+// which may have left the cluster.
+func (s *Scenario) hasService(node string) bool {
+	for _, g := range s.services {
+		if g.Node == node {
+			return true
+		}
+	}
+	return false
 }

@@ -34,9 +34,9 @@ func TestParseErrors(t *testing.T) {
 		"commands: deleted service":     {folder{fileCommands: `[["service vm:101 delete"],["service vm:101 lock"]]`}, `cmdlist: step 2: command "service vm:101 lock": no such service vm:101 at this point`},
 		"commands: service not yet":     {folder{fileCommands: `[["service vm:1 started"],["service vm:1 add node1"]]`}, `cmdlist: step 1: command "service vm:1 started": no such service vm:1 at this point`},
 		"commands: added twice":         {folder{fileCommands: `[["service vm:101 add node1"]]`}, `cmdlist: step 1: command "service vm:101 add node1": service vm:101 exists already`},
-		"commands: added to no node":    {folder{fileCommands: `[["service vm:1 add node9"]]`}, `cmdlist: step 1: command "service vm:1 add node9": service vm:1 is on node "node9", which is not in hardware_status`},
+		"commands: added to no node":    {folder{fileCommands: `[["service vm:1 add node9"]]`}, `cmdlist: step 1: command "service vm:1 add node9": no such node "node9" (there are ["node1" "node2" "node3"])`},
 		"commands: no agent for it":     {folder{fileCommands: `[["service dummy:1 add node1"]]`}, `cmdlist: step 1: command "service dummy:1 add node1": service "dummy:1": the simulator has vm:ID, ct:ID and fa:ID`},
-		"commands: moved to no node":    {folder{fileCommands: `[["service vm:101 manual-migrate node9"]]`}, `cmdlist: step 1: command "service vm:101 manual-migrate node9": no such node "node9"`},
+		"commands: moved to no node":    {folder{fileCommands: `[["service vm:101 manual-migrate node9"]]`}, `cmdlist: step 1: command "service vm:101 manual-migrate node9": no such node "node9" (there are ["node1" "node2" "node3"])`},
 
 		"hardware: not JSON":        {folder{fileHardware: "{\n\t\"node1\": {power: 1}}"}, `hardware_status:2:12: invalid character 'p' looking for beginning of object key string`},
 		"hardware: a list":          {folder{fileHardware: "[]"}, `hardware_status:1:1: array, want object`},
@@ -52,9 +52,7 @@ func TestParseErrors(t *testing.T) {
 
 		"services: not JSON":        {folder{fileServices: `{"vm:101" {}}`}, `service_config:1:11: invalid character '{' after object key`},
 		"services: type":            {folder{fileServices: `{"vm:1": {"node": "node1"}, "qm:1": {"node": "node1"}}`}, `service_config: service "qm:1": the simulator has vm:ID, ct:ID and fa:ID`},
-		"services: no node":         {folder{fileServices: `{"vm:1": {}}`}, `service_config: service vm:1 is on node "", which is not in hardware_status`},
-		"services: unknown node":    {folder{fileServices: `{"vm:2": {"node": "b"}, "vm:1": {"node": "a"}}`}, `service_config: service vm:1 is on node "a", which is not in hardware_status`},
-		"services: unknown state":   {folder{fileServices: `{"vm:1": {"node": "node1", "state": "running"}}`}, `service_config: service vm:1: state is "running", want started, stopped, disabled, ignored`},
+		"services: no node":         {folder{fileServices: `{"vm:1": {}}`}, `service_config: service vm:1 has no node`},
 		"services: restarts":        {folder{fileServices: `{"vm:1": {"node": "node1", "max_restart": 1.5}}`}, `service_config: vm:1: max_restart is 1.5, want a whole number`},
 		"services: relocates":       {folder{fileServices: `{"vm:1": {"node": "node1", "max_relocate": {"a": 1,` + "\n" + ` "b": 2}}}`}, `service_config: vm:1: max_relocate is {"a": 1, "b": 2}, want a number`},
 		"services: failback":        {folder{fileServices: `{"vm:1": {"node": "node1", "failback": "maybe"}}`}, `service_config: vm:1: failback is "maybe", want true or false`},

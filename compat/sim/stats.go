@@ -65,14 +65,18 @@ func (c *Cluster) guestStats(stats func(ha.SID) *usage.ServiceStats) map[ha.SID]
 	return all
 }
 
-// StaticNodes returns the size of the nodes.
+// StaticNodes returns the size of the nodes, with zeros for what is not known.
 func (e *env) StaticNodes() (map[string]usage.NodeStats, error) {
 	all := map[string]usage.NodeStats{}
 	for name, n := range e.cluster.nodes {
-		if n.maxCPU == nil || n.maxMem == nil {
-			continue
+		var s usage.NodeStats
+		if n.maxCPU != nil {
+			s.MaxCPU = *n.maxCPU
 		}
-		all[name] = usage.NodeStats{MaxCPU: *n.maxCPU, MaxMem: uint64(*n.maxMem)}
+		if n.maxMem != nil {
+			s.MaxMem = uint64(*n.maxMem)
+		}
+		all[name] = s
 	}
 	return all, nil
 }
