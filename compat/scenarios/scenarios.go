@@ -70,21 +70,26 @@ func Check(paths []string, out io.Writer, opts sim.Options) (passed, failed int,
 // order.
 func checkAll(cases []corpus.Case, opts sim.Options) []string {
 	reports := make([]string, len(cases))
+	parallel(len(cases), func(i int) { reports[i] = check(cases[i], opts) })
+	return reports
+}
+
+// parallel calls work for every number below n, on all cores.
+func parallel(n int, work func(i int)) {
 	next := make(chan int)
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			for i := range next {
-				reports[i] = check(cases[i], opts)
+				work(i)
 			}
 		})
 	}
-	for i := range cases {
+	for i := range n {
 		next <- i
 	}
 	close(next)
 	workers.Wait()
-	return reports
 }
 
 // check returns how the log of a case differs, "" when it does not.
