@@ -47,7 +47,7 @@ var levels = []level{
 		why:      "what the tester does, on top of the parts it compares and the simulated cluster",
 	},
 	{
-		packages: []pattern{"*/cmd/*", "compat", "fuzz", "."},
+		packages: []pattern{"*/cmd/*", "compat", "fuzz", "watchdogmux/vmtest", "."},
 		why:      "commands, and tests of the whole, put everything together",
 	},
 }
@@ -111,7 +111,7 @@ type home struct {
 
 var homes = []home{
 	{
-		module: "golang.org/x/sys", packages: []pattern{"watchdogmux/watchdog", "pmxcfsio/...", "internal/daemon"},
+		module: "golang.org/x/sys", packages: []pattern{"watchdogmux", "watchdogmux/watchdog", "pmxcfsio/...", "internal/daemon"},
 		why: "system calls stay behind the packages named for what they do",
 	},
 	{
@@ -127,8 +127,8 @@ var homes = []home{
 		why: "a changed file is news of the cluster file system or of a guest's control group",
 	},
 	{
-		module: "github.com/mdlayher/netlink", packages: []pattern{"watchdogmux/...", "internal/pveenv"},
-		why: "kernel events are read where a device appears or a link goes down",
+		module: "github.com/mdlayher/netlink", packages: []pattern{"internal/pveenv"},
+		why: "kernel events are read where a link goes down",
 	},
 	{
 		module: "github.com/hanwen/go-fuse/v2", packages: []pattern{"compat/cfsemu"},
