@@ -22,13 +22,18 @@ demo: build ## play a cluster through a failover; SEED=n and SCENARIO=path choos
 
 .PHONY: test
 test: ## vet and run every test; TESTFLAGS=-v shows each
-	$(GO) vet ./...
+	$(GO) vet -tags vm ./...
 	$(GO) test $(TESTFLAGS) ./...
 
 .PHONY: race
 race: export CGO_ENABLED = 1
 race: ## run every test under the race detector (needs gcc)
 	$(GO) test -race $(TESTFLAGS) ./...
+
+.PHONY: vm
+vm: ## try watchdog-mux on a real kernel in virtual machines (needs Debian and qemu-system-x86)
+	watchdogmux/vmtest/kernel.sh bin/vm
+	PVEHA_VM_KERNEL=$(CURDIR)/bin/vm $(GO) test -count=1 -timeout 20m -tags vm -ldflags '-s -w' $(TESTFLAGS) ./watchdogmux/vmtest
 
 .PHONY: lint
 lint: $(LINT) ## run the linters and check the formatting
