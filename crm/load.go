@@ -2,7 +2,6 @@ package crm
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	"pveha/crm/usage"
@@ -20,10 +19,14 @@ func (m *Manager) rebuildUsage() error {
 	for _, sid := range m.sids() {
 		m.addUsage(sid, m.services[sid])
 	}
-	for _, sid := range slices.Sorted(maps.Keys(guests)) {
-		if m.services[sid] != nil {
-			continue
+	var others []ha.SID // outside of HA
+	for sid := range guests {
+		if m.services[sid] == nil {
+			others = append(others, sid)
 		}
+	}
+	slices.Sort(others)
+	for _, sid := range others {
 		g := guests[sid]
 		m.add(sid, g.Placement(m.usage.Contains))
 	}

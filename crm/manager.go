@@ -20,6 +20,7 @@ type Manager struct {
 
 	nodes    *nodestate.Tracker
 	services map[ha.SID]*ha.ServiceStatus
+	sorted   []ha.SID          // of services; nil after one came or went
 	status   *ha.ManagerStatus // what of the written status is not in nodes and services
 
 	scheduling   Scheduling
@@ -67,6 +68,7 @@ type round struct {
 	results  map[string]ha.Result // of all LRMs, by UID
 	modes    map[string]ha.LRMMode
 	only     map[ha.SID]bool // when not nil: the services to work on
+	deleted  map[ha.SID]bool // stopped services said to be deleted
 }
 
 // Round is one round of the master: read, decide, write manager_status. After
@@ -207,11 +209,20 @@ func (m *Manager) readConfig(r *round) error {
 // syncServices adds what is newly configured and forgets what is not
 // configured any more.
 func (m *Manager) syncServices(r *round) error {
-	for _, sid := range slices.Sorted(maps.Keys(r.services)) {
-		cfg := r.services[sid]
-		if m.services[sid] != nil || cfg.State == ha.RequestIgnored {
-			continue
+	var added, stale []ha.SID
+	for sid, cfg := range r.services {
+		if m.services[sid] == nil && cfg.State != ha.RequestIgnored {
+			added = append(added, sid)
 		}
+	}
+	for sid := range m.services {
+		if cfg, ok := r.services[sid]; !ok || cfg.State == ha.RequestIgnored {
+			stale = append(stale, sid)
+		}
+	}
+	slices.Sort(added)
+	for _, sid := range added {
+		cfg := r.services[sid]
 		m.log(ha.LevelInfo, sid, "adding new service '%s' on node '%s'", sid, cfg.Node)
 		// It may be running already: asking for a stop or start finds out,
 		// and does not move it.
@@ -223,21 +234,19 @@ func (m *Manager) syncServices(r *round) error {
 		if err := m.enter(sid, s, ha.ServiceStatus{State: state, Node: cfg.Node}); err != nil {
 			return err
 		}
-		m.services[sid] = s
+		m.services[sid], m.sorted = s, nil
 	}
 	// Backward, as the recorded log of the one case with two of them has it; the
 	// Perl stack's own order is a hash's, and differs between its runs.
-	for _, sid := range slices.Backward(m.sids()) {
-		cfg, ok := r.services[sid]
-		if ok && cfg.State != ha.RequestIgnored {
-			continue
-		}
+	slices.Sort(stale)
+	for _, sid := range slices.Backward(stale) {
 		reason := "no config"
-		if ok {
+		if _, ok := r.services[sid]; ok {
 			reason = "ignored state requested"
 		}
 		m.log(ha.LevelInfo, sid, "removing stale service '%s' (%s)", sid, reason)
 		delete(m.services, sid)
+		m.sorted = nil
 	}
 	return nil
 }
@@ -277,9 +286,13 @@ func (m *Manager) writeStatus() error {
 	return m.env.WriteManagerStatus(m.status)
 }
 
-// sids returns the IDs of all managed services, sorted.
+// sids returns the IDs of all managed services, sorted. Callers must not change
+// the list; it is asked for in every phase of a round.
 func (m *Manager) sids() []ha.SID {
-	return slices.Sorted(maps.Keys(m.services))
+	if m.sorted == nil {
+		m.sorted = slices.Sorted(maps.Keys(m.services))
+	}
+	return m.sorted
 }
 
 func (m *Manager) log(level ha.Level, sid ha.SID, format string, args ...any) {
