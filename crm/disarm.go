@@ -43,6 +43,7 @@ func (m *Manager) followManualMoves(r *round) {
 		m.log(ha.LevelInfo, sid, "service '%s': updating node '%s' => '%s' (changed while disarmed)",
 			sid, s.Node, cfg.Node)
 		s.Node = cfg.Node
+		s.UID = m.cfg.NewUID(s.State) // what the old node reports does not count for the new one
 	}
 }
 
@@ -104,9 +105,9 @@ func (m *Manager) deferDisarm() map[ha.SID]bool {
 func (m *Manager) suspend(sid ha.SID, s *ha.ServiceStatus, cfg ha.ServiceConfig, mode ha.DisarmMode) error {
 	kept := ha.ServiceStatus{State: s.State, Node: s.Node, UID: s.UID, MaintenanceNode: s.MaintenanceNode}
 	if mode == ha.DisarmIgnore {
-		if s.Target != "" {
-			// Without its target the order is another one: the report on the
-			// old order must not count for it.
+		if s.Target != "" || s.Timeout != "" {
+			// What is left is another order: a report on the old one must not
+			// count for it.
 			kept.UID = m.cfg.NewUID(s.State)
 		}
 		*s = kept
