@@ -69,10 +69,12 @@ func (m *Manager) obeyStop(sid ha.SID, s *ha.ServiceStatus, timeout string) erro
 		m.log(ha.LevelInfo, sid, "request graceful stop with timeout '%s' for service '%s'", timeout, sid)
 	}
 	// First the configuration: were it to stay at started, the stopped service
-	// would be started again.
+	// would be started again. The command waits until it can be written, and
+	// holds up no other service.
 	if err := m.env.UpdateServices(map[ha.SID]ServiceChange{sid: {State: ha.RequestStopped}}); err != nil {
+		m.log(ha.LevelErr, sid, "stopping service '%s' failed, trying again: %v", sid, err)
 		s.Cmd = []string{taskStop, timeout}
-		return err
+		return nil
 	}
 	return m.move(sid, s, ha.RequestStop, withTimeout(timeout))
 }
