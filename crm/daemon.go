@@ -58,7 +58,7 @@ func New(env Env, cfg Config) *CRM {
 // have.
 func randomUID(ha.ServiceState) string {
 	var b [16]byte
-	rand.Read(b[:]) //nolint:errcheck // never fails
+	rand.Read(b[:]) // never fails
 	return base64.RawStdEncoding.EncodeToString(b[:])
 }
 

@@ -16,6 +16,9 @@ func (m *Manager) step(r *round, sid ha.SID, s *ha.ServiceStatus) error {
 
 	switch s.State {
 	case ha.Stopped:
+		if !configured {
+			m.logDeleted(r, sid, s)
+		}
 		return m.stepStopped(sid, s, cfg)
 	case ha.Started:
 		return m.stepStarted(sid, s, cfg, res)
@@ -37,6 +40,20 @@ func (m *Manager) step(r *round, sid ha.SID, s *ha.ServiceStatus) error {
 		m.log(ha.LevelErr, sid, "unknown service state '%s'", s.State)
 		return nil
 	}
+}
+
+// logDeleted tells, once in a round, that a stopped service has lost its
+// configuration. Its node is kept: were it forgotten, as in the Perl stack, a
+// service that comes back while frozen would stay so.
+func (m *Manager) logDeleted(r *round, sid ha.SID, s *ha.ServiceStatus) {
+	if r.deleted[sid] {
+		return
+	}
+	if r.deleted == nil {
+		r.deleted = map[ha.SID]bool{}
+	}
+	r.deleted[sid] = true
+	m.log(ha.LevelInfo, sid, "fixup service '%s' location (%s => )", sid, s.Node)
 }
 
 // wanted is the state in which a service ends up after it was moved, recovered
@@ -115,6 +132,9 @@ func (m *Manager) stepMoving(sid ha.SID, s *ha.ServiceStatus, cfg ha.ServiceConf
 			if err := m.move(sid, s, wanted(cfg), onNode(s.Node)); err != nil {
 				return err
 			}
+		case ha.ExitError, ha.ExitTryAgain, ha.ExitUnknownServiceType, ha.ExitUnknownCommand,
+			ha.ExitInvalidParameter, ha.ExitUnknownService, ha.ExitNotRun:
+			fallthrough
 		default:
 			m.log(ha.LevelErr, sid, "service '%s' - migration failed (exit code %d)", sid, res.ExitCode)
 			return m.move(sid, s, wanted(cfg), onNode(s.Node))

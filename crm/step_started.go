@@ -80,6 +80,9 @@ func (m *Manager) judge(sid ha.SID, s *ha.ServiceStatus, cfg ha.ServiceConfig, r
 		m.log(ha.LevelErr, sid, "recovery policy for service %s failed, entering error state. Failed nodes: %s",
 			sid, strings.Join(s.FailedNodes, ", "))
 
+	case ha.ExitTryAgain, ha.ExitUnknownServiceType, ha.ExitUnknownCommand,
+		ha.ExitInvalidParameter, ha.ExitUnknownService, ha.ExitIgnored, ha.ExitNotRun:
+		fallthrough
 	default:
 		s.FailedNodes = append(s.FailedNodes, s.Node)
 		m.log(ha.LevelErr, sid, "service '%s' got unrecoverable error (exit code %d)", sid, res.ExitCode)
