@@ -9,8 +9,10 @@ import (
 )
 
 const (
-	// roundPause is the time one round of the cluster is shown.
-	roundPause = 350 * time.Millisecond
+	// busyPause and quietPause are how long a round of the cluster is shown in
+	// which something happened, and one in which nothing did.
+	busyPause  = 600 * time.Millisecond
+	quietPause = 100 * time.Millisecond
 	// maxPauses bounds what all pauses take together.
 	maxPauses = 45 * time.Second
 )
@@ -21,8 +23,8 @@ type Config struct {
 	Scenario *sim.Scenario
 	Out      io.Writer
 
-	// Width and Height are the size of the terminal. Zero: Out is none, and
-	// gets plain lines without pauses.
+	// Width and Height are the size of the terminal. Zero, or too small for a
+	// picture: Out gets plain lines without pauses.
 	Width, Height int
 	Colour        bool
 	Sleep         func(time.Duration)
@@ -30,55 +32,74 @@ type Config struct {
 
 // Run plays the scenario and shows it.
 func Run(cfg Config) error {
-	var times timeline
-	scr := &screen{title: cfg.Title, width: cfg.Width, height: cfg.Height, colour: cfg.Colour}
-	live := cfg.Width > 0
-	opts := sim.Options{OnLine: func(l sim.Line) {
-		times.note(l)
-		if live {
-			scr.add(l)
-		} else {
-			fmt.Fprintln(cfg.Out, l)
-		}
-	}}
-	cluster, err := sim.New(cfg.Scenario, opts)
-	if err != nil {
+	p := player{Config: cfg, live: cfg.Width >= leastWidth && cfg.Height >= leastHeight}
+	p.screen = &screen{title: cfg.Title, width: cfg.Width, height: cfg.Height, colour: cfg.Colour}
+	var err error
+	if p.cluster, err = sim.New(cfg.Scenario, sim.Options{OnLine: p.line}); err != nil {
 		return err
 	}
-	if live {
+	if p.live {
 		fmt.Fprint(cfg.Out, ansiClear)
 	} else {
 		fmt.Fprintln(cfg.Out, cfg.Title)
 	}
-	if err := play(cfg, cluster, scr, live); err != nil {
+	if err := p.play(); err != nil {
 		return err
 	}
-	if !live {
-		for _, line := range (&screen{}).table(cluster.View())[1:] {
-			fmt.Fprintln(cfg.Out, line)
+	if !p.live {
+		fmt.Fprintln(cfg.Out)
+		for _, r := range p.screen.table(p.cluster.View(), "")[3:] {
+			fmt.Fprintln(cfg.Out, r.text)
 		}
 	}
 	fmt.Fprintln(cfg.Out)
-	times.print(cfg.Out)
+	p.times.print(cfg.Out)
 	return nil
 }
 
-func play(cfg Config, cluster *sim.Cluster, scr *screen, live bool) error {
+// player shows a cluster at work.
+type player struct {
+	Config
+	live    bool
+	cluster *sim.Cluster
+	screen  *screen
+	times   timeline
+	lines   int // of the log
+}
+
+// line takes a line of the log.
+func (p *player) line(l sim.Line) {
+	p.lines++
+	p.times.note(l)
+	if p.live {
+		p.screen.add(l)
+	} else {
+		fmt.Fprintln(p.Out, l)
+	}
+}
+
+func (p *player) play() error {
 	var paused time.Duration
 	for {
-		done, err := cluster.Loop()
+		before := p.lines
+		done, err := p.cluster.Loop()
 		if err != nil {
 			return err
 		}
-		if live {
-			fmt.Fprint(cfg.Out, scr.frame(cluster.View()))
+		if p.live {
+			v := p.cluster.View()
+			fmt.Fprint(p.Out, p.screen.frame(v, p.times.news(v.Now), done))
 		}
 		if done {
 			return nil
 		}
-		if live && paused < maxPauses {
-			paused += roundPause
-			cfg.Sleep(roundPause)
+		pause := quietPause
+		if p.lines > before {
+			pause = busyPause
+		}
+		if p.live && paused < maxPauses {
+			paused += pause
+			p.Sleep(pause)
 		}
 	}
 }

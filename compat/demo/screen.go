@@ -6,22 +6,18 @@ import (
 	"unicode/utf8"
 
 	"pveha/compat/sim"
+	"pveha/internal/ha"
 )
 
 const (
-	tableWidth   = 64
-	defaultWidth = 140
-	leastEvents  = 20 // columns worth having beside the table
+	// tableWidth is how wide the table of nodes and guests is, in columns.
+	tableWidth = 64
+	// leastEvents is how many columns the log needs to stand beside the table.
+	// Where there are fewer it stands below.
+	leastEvents = 60
+	// leastWidth and leastHeight are what a picture needs, in columns and rows.
+	leastWidth, leastHeight = 30, 8
 )
-
-// screen draws the cluster over and over in the same place.
-type screen struct {
-	title  string
-	width  int // columns of the terminal
-	height int // rows of it
-	colour bool
-	events []string // the newest last
-}
 
 // ANSI sequences.
 const (
@@ -36,62 +32,96 @@ const (
 	ansiAmber = "\x1b[33m"
 )
 
+// row is one line of a picture in one colour.
+type row struct {
+	colour string // "": as the terminal has it
+	text   string
+}
+
+// screen draws the cluster over and over in the same place.
+type screen struct {
+	title  string
+	width  int // columns of the terminal
+	height int // rows of it
+	colour bool
+	events []row // the newest last
+}
+
 // add puts a line of the log on the screen.
 func (s *screen) add(l sim.Line) {
-	s.events = append(s.events, fmt.Sprintf("%5d %s: %s", l.At, l.From, l.Text))
+	colour := ""
+	switch {
+	case l.From == "cmdlist":
+		colour = ansiBold
+	case strings.HasPrefix(l.Level, "err"):
+		colour = ansiRed
+	case strings.HasPrefix(l.Level, "warn"):
+		colour = ansiAmber
+	}
+	s.events = append(s.events, row{colour, fmt.Sprintf("%5d %s: %s", l.At, l.From, l.Text)})
 }
 
-// frame returns the text of one picture.
-func (s *screen) frame(v sim.View) string {
-	table := s.table(v)
-	rows := max(len(table), s.height-2)
-	events := s.events
-	if len(events) > rows {
-		events = events[len(events)-rows:]
+// frame returns the text of one picture. It fills the terminal but for the last
+// row, where the cursor rests. The last picture is no longer than the table,
+// which leaves room for what comes behind it.
+func (s *screen) frame(v sim.View, news string, last bool) string {
+	rows := s.height - 1
+	table := fit(s.table(v, news), rows)
+	if last {
+		rows = len(table)
 	}
-	var b strings.Builder
-	b.WriteString(ansiHome)
-	for i := range rows {
-		line := ""
-		if i < len(table) {
-			line = table[i]
+	room := s.width - tableWidth - 1
+	beside := room >= leastEvents
+
+	lines := make([]string, rows)
+	for i, r := range table {
+		lines[i] = s.paint(r, s.width)
+		if beside {
+			lines[i] = s.paint(r, tableWidth-1)
 		}
-		b.WriteString(line)
-		if room := s.width - tableWidth - 1; i < len(events) && room >= leastEvents {
-			b.WriteString(strings.Repeat(" ", tableWidth-visibleWidth(line)))
-			b.WriteString(cut(events[i], room))
-		}
-		b.WriteString(ansiEOL + "\n")
 	}
-	b.WriteString(ansiBelow)
-	return b.String()
+	from, width := len(table)+1, s.width
+	if beside {
+		from, width = 0, room
+	}
+	for i, r := range lastLines(s.events, width, rows-from) {
+		at, indent := from+i, 0
+		if beside {
+			indent = tableWidth + 1
+			if at < len(table) {
+				indent -= columns(cut(table[at].text, tableWidth-1))
+			}
+		}
+		lines[at] += strings.Repeat(" ", indent) + s.paint(r, width)
+	}
+	return ansiHome + strings.Join(lines, ansiEOL+"\n") + ansiEOL + "\n" + ansiBelow
 }
 
-// table is the left side of a frame.
-func (s *screen) table(v sim.View) []string {
-	lines := []string{
-		s.paint(ansiBold, cut(s.title, tableWidth-1)),
-		fmt.Sprintf("%d s simulated, master %s", v.Now, orDash(v.Master)),
-		"",
-		s.paint(ansiBold, fmt.Sprintf("%-8s %-5s %-5s %-12s %-16s %s", "node", "power", "net", "state", "crm", "lrm")),
+// table is the cluster: what is new, the nodes, the guests.
+func (s *screen) table(v sim.View, news string) []row {
+	rows := []row{
+		{ansiBold, s.title},
+		{"", fmt.Sprintf("%d s simulated, master %s", v.Now, orDash(v.Master))},
+		{ansiAmber, news},
+		{ansiBold, fmt.Sprintf("%-8s %-5s %-4s %-12s %-16s %s", "node", "power", "net", "state", "crm", "lrm")},
 	}
 	for _, n := range v.Nodes {
 		colour := ansiGreen
 		switch {
 		case !n.Power || !n.Network:
 			colour = ansiRed
-		case n.State != "online":
+		case n.State != ha.NodeOnline:
 			colour = ansiAmber
 		}
-		lines = append(lines, s.paint(colour, cut(fmt.Sprintf("%-8s %-5s %-5s %-12s %-16s %s",
-			n.Name, onOff(n.Power), onOff(n.Network), n.State, orDash(string(n.CRM)), lrmName(n)), tableWidth-1)))
+		rows = append(rows, row{colour, fmt.Sprintf("%-8s %-5s %-4s %-12s %-16s %s",
+			n.Name, onOff(n.Power), onOff(n.Network), n.State, orDash(string(n.CRM)), lrmName(n))})
 	}
-	lines = append(lines, "",
-		s.paint(ansiBold, fmt.Sprintf("%-8s %-9s %-20s %-8s %s", "guest", "wanted", "state", "node", "runs on")))
+	rows = append(rows, row{},
+		row{ansiBold, fmt.Sprintf("%-8s %-8s %-25s %-8s %s", "guest", "wanted", "state", "node", "runs on")})
 	for _, g := range v.Guests {
 		colour := ansiGreen
 		switch {
-		case len(g.Runs) == 0 && g.Wanted == "started", len(g.Runs) > 1:
+		case len(g.Runs) == 0 && g.Wanted == ha.RequestStarted, len(g.Runs) > 1:
 			colour = ansiRed
 		case g.Target != "":
 			colour = ansiAmber
@@ -100,22 +130,59 @@ func (s *screen) table(v sim.View) []string {
 		if g.Target != "" {
 			state += " to " + g.Target
 		}
-		lines = append(lines, s.paint(colour, cut(fmt.Sprintf("%-8s %-9s %-20s %-8s %s",
-			g.SID, g.Wanted, state, g.Node, orDash(strings.Join(g.Runs, ","))), tableWidth-1)))
+		rows = append(rows, row{colour, fmt.Sprintf("%-8s %-8s %-25s %-8s %s",
+			g.SID, g.Wanted, state, g.Node, orDash(strings.Join(g.Runs, ",")))})
 	}
-	return lines
+	return rows
+}
+
+// fit leaves out the end of a table that is too long for the terminal, and says
+// so.
+func fit(table []row, rows int) []row {
+	if len(table) <= rows {
+		return table
+	}
+	out := len(table) - rows + 1
+	return append(table[:rows-1:rows-1], row{"", fmt.Sprintf("… and %d more", out)})
+}
+
+// lastLines returns the newest events, broken into as many lines as there is
+// room for.
+func lastLines(events []row, width, rows int) []row {
+	var lines []row
+	for i := len(events) - 1; i >= 0 && len(lines) < rows; i-- {
+		lines = append(wrap(events[i], width), lines...)
+	}
+	return lines[max(len(lines)-max(rows, 0), 0):]
+}
+
+// wrap breaks an event at a space, with the rest indented.
+func wrap(r row, width int) []row {
+	const indent = "        "
+	var lines []row
+	for columns(r.text) > width && width > 2*len(indent) {
+		head := string([]rune(r.text)[:width])
+		if i := strings.LastIndexByte(head, ' '); i > len(indent) {
+			head = head[:i]
+		}
+		lines = append(lines, row{r.colour, head})
+		r.text = indent + strings.TrimPrefix(r.text[len(head):], " ")
+	}
+	return append(lines, r)
+}
+
+// paint cuts a row to a number of columns and colours it.
+func (s *screen) paint(r row, width int) string {
+	text := cut(r.text, width)
+	if !s.colour || r.colour == "" || text == "" {
+		return text
+	}
+	return r.colour + text + ansiReset
 }
 
 func lrmName(n sim.NodeView) string {
 	name := strings.ReplaceAll(string(n.LRM), "wait_for_agent_lock", "waits")
 	return orDash(strings.TrimSuffix(name, "_agent_lock"))
-}
-
-func (s *screen) paint(colour, text string) string {
-	if !s.colour {
-		return text
-	}
-	return colour + text + ansiReset
 }
 
 func onOff(on bool) string {
@@ -132,18 +199,12 @@ func orDash(s string) string {
 	return s
 }
 
+func columns(text string) int { return utf8.RuneCountInString(text) }
+
 // cut shortens text to a number of columns.
-func cut(text string, columns int) string {
-	if utf8.RuneCountInString(text) <= columns {
+func cut(text string, width int) string {
+	if columns(text) <= width {
 		return text
 	}
-	return string([]rune(text)[:max(columns-1, 0)]) + "…"
-}
-
-// visibleWidth is the number of columns of a line without its colours.
-func visibleWidth(line string) int {
-	for _, code := range []string{ansiReset, ansiBold, ansiRed, ansiGreen, ansiAmber} {
-		line = strings.ReplaceAll(line, code, "")
-	}
-	return min(utf8.RuneCountInString(line), tableWidth)
+	return string([]rune(text)[:max(width-1, 0)]) + "…"
 }

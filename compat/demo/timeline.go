@@ -9,14 +9,15 @@ import (
 	"pveha/internal/ha"
 )
 
-// outage is what happened to one node that was lost.
+// outage is what happened to one node that was lost. A time of zero has not
+// come.
 type outage struct {
 	node     string
 	cut      ha.Epoch // the command that cut it off
 	detected ha.Epoch // the master saw it gone
 	reset    ha.Epoch // its own watchdog stopped it
 	fenced   ha.Epoch // the master has proof
-	returned ha.Epoch // the master saw it back
+	returned ha.Epoch // the master saw it back, or never saw it gone
 	waiting  map[string]bool
 	back     []recovery
 }
@@ -34,7 +35,7 @@ type timeline struct {
 
 // The log lines that tell of an outage.
 var (
-	cutLine      = regexp.MustCompile(`^execute (?:network|power) (\S+) off$`)
+	switchLine   = regexp.MustCompile(`^execute (?:network|power) (\S+) (on|off)$`)
 	stateLine    = regexp.MustCompile(`^node '(\S+)': state changed from '(\w+)' => '(\w+)'$`)
 	resetLine    = regexp.MustCompile(`^server '(\S+)' stopped by poweroff \(watchdog\)$`)
 	fencedLine   = regexp.MustCompile(`^fencing: acknowledged - got agent lock for node '(\S+)'$`)
@@ -55,9 +56,9 @@ func (t *timeline) open(node string) *outage {
 
 // note takes one line of the log.
 func (t *timeline) note(l sim.Line) {
-	if m := cutLine.FindStringSubmatch(l.Text); m != nil {
-		if l.From == "cmdlist" && t.open(m[1]) == nil {
-			t.outages = append(t.outages, &outage{node: m[1], cut: l.At, waiting: map[string]bool{}})
+	if m := switchLine.FindStringSubmatch(l.Text); m != nil {
+		if l.From == "cmdlist" {
+			t.noteSwitch(m[1], m[2] == "on", l.At)
 		}
 		return
 	}
@@ -88,6 +89,16 @@ func (t *timeline) note(l sim.Line) {
 	}
 }
 
+func (t *timeline) noteSwitch(node string, on bool, at ha.Epoch) {
+	o := t.open(node)
+	switch {
+	case o == nil && !on:
+		t.outages = append(t.outages, &outage{node: node, cut: at, waiting: map[string]bool{}})
+	case o != nil && on && o.detected == 0:
+		o.returned = at
+	}
+}
+
 func (t *timeline) noteState(node string, from, to ha.NodeState, at ha.Epoch) {
 	o := t.open(node)
 	switch {
@@ -112,13 +123,36 @@ func (t *timeline) noteStart(sid string, l sim.Line) {
 	}
 }
 
+// news says in one line how the latest outage stands, "" when there was none.
+func (t *timeline) news(now ha.Epoch) string {
+	if len(t.outages) == 0 {
+		return ""
+	}
+	o := t.outages[len(t.outages)-1]
+	if o.returned != 0 {
+		return o.node + " is back"
+	}
+	what := "nobody has noticed"
+	switch {
+	case len(o.back) > 0 && len(o.waiting) == 0:
+		what = "its guests run elsewhere"
+	case o.fenced != 0:
+		what = "fenced, its guests recover"
+	case o.reset != 0:
+		what = "reset by its watchdog, not proven yet"
+	case o.detected != 0:
+		what = "the master no longer sees it"
+	}
+	return fmt.Sprintf("%s lost for %d s: %s", o.node, now-o.cut, what)
+}
+
 // print writes the timeline of every outage, in simulated seconds.
 func (t *timeline) print(w io.Writer) {
 	if len(t.outages) == 0 {
 		fmt.Fprintln(w, "No node was lost.")
 	}
 	for _, o := range t.outages {
-		fmt.Fprintf(w, "Timeline of %s (simulated seconds, and since it was cut off)\n", o.node)
+		fmt.Fprintf(w, "Timeline of %s (simulated seconds, and since the cut)\n", o.node)
 		row := func(at ha.Epoch, what string) {
 			if at != 0 {
 				fmt.Fprintf(w, "  %6d  %+5d  %s\n", at, at-o.cut, what)
@@ -127,10 +161,14 @@ func (t *timeline) print(w io.Writer) {
 		row(o.cut, "cut off")
 		row(o.detected, "detected: the master no longer sees it")
 		row(o.reset, "reset by its own watchdog")
-		row(o.fenced, "fenced: the master holds its lock, the proof that it is dead")
+		row(o.fenced, "fenced: its lock is taken, so it is dead")
 		for _, r := range o.back {
 			row(r.at, fmt.Sprintf("recovered: %s runs on %s", r.sid, r.node))
 		}
-		row(o.returned, "returned")
+		if o.detected == 0 {
+			row(o.returned, "returned, before the master noticed")
+		} else {
+			row(o.returned, "returned")
+		}
 	}
 }

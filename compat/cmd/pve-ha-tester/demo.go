@@ -19,30 +19,34 @@ import (
 // given scenario.
 func runDemo(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("pve-ha-tester demo", flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags.SetOutput(io.Discard) // it would say more than one line
 	seed := flags.Uint64("seed", 1, "number from which the story is made up")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return exitOK
-		}
-		return exitUsage
-	}
-	if flags.NArg() > 1 {
-		fmt.Fprint(stderr, usage)
-		return exitUsage
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, usage)
+		return exitOK
+	case err != nil:
+		return misuse(stderr, "demo: %v", err)
+	case flags.NArg() > 1:
+		return misuse(stderr, "demo shows one scenario, not %d", flags.NArg())
+	case flags.NArg() == 1 && flags.NFlag() > 0:
+		return misuse(stderr, "demo: a seed makes up a story, a scenario is one already")
 	}
 	title, files := demo.Story(*seed)
 	if path := flags.Arg(0); path != "" {
 		c, err := corpus.Load(path)
 		if err != nil {
-			fmt.Fprintln(stderr, "pve-ha-tester:", err)
+			complain(stderr, err)
 			return exitUsage
 		}
 		title, files = path, c.Files
 	}
 	scenario, err := sim.Parse(title, files)
+	if err == nil {
+		_, err = sim.New(scenario, sim.Options{})
+	}
 	if err != nil {
-		fmt.Fprintf(stderr, "pve-ha-tester: %s: %v\n", title, err)
+		complain(stderr, fmt.Errorf("%s: %w", title, err))
 		return exitUsage
 	}
 	cfg := demo.Config{Title: title, Scenario: scenario, Out: stdout, Sleep: time.Sleep}
@@ -53,7 +57,7 @@ func runDemo(args []string, stdout, stderr io.Writer) int {
 		}
 	}
 	if err := demo.Run(cfg); err != nil {
-		fmt.Fprintln(stderr, "pve-ha-tester:", err)
+		complain(stderr, fmt.Errorf("%s: %w", title, err))
 		return exitFailed
 	}
 	return exitOK

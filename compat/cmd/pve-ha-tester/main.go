@@ -3,10 +3,12 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"pveha/compat/formats"
 	"pveha/compat/scenarios"
@@ -48,26 +50,41 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return check(args[1:], stdout, stderr)
 	case args[0] == "demo":
 		return runDemo(args[1:], stdout, stderr)
-	case len(args) == 1 && args[0][0] != '-':
-		return play(args[0], stdout, stderr)
+	case strings.HasPrefix(args[0], "-"):
+		return misuse(stderr, "unknown option %s", args[0])
+	case len(args) > 1:
+		return misuse(stderr, "one scenario is played at a time, not %d", len(args))
 	}
-	fmt.Fprintf(stderr, "pve-ha-tester: cannot make sense of %q\n%s", args, usage)
+	return play(args[0], stdout, stderr)
+}
+
+// misuse says in one line what is wrong with the arguments.
+func misuse(stderr io.Writer, format string, args ...any) int {
+	fmt.Fprintf(stderr, "pve-ha-tester: %s (see pve-ha-tester --help)\n", fmt.Sprintf(format, args...))
 	return exitUsage
 }
+
+// complain says what went wrong.
+func complain(stderr io.Writer, err error) { fmt.Fprintln(stderr, "pve-ha-tester:", err) }
 
 func play(path string, stdout, stderr io.Writer) int {
 	c, err := corpus.Load(path)
 	if err != nil {
-		fmt.Fprintln(stderr, "pve-ha-tester:", err)
+		complain(stderr, err)
 		return exitUsage
 	}
-	err = scenarios.Play(c, stdout, sim.Options{})
+	out := bufio.NewWriter(stdout)
+	err = scenarios.Play(c, out, sim.Options{})
+	if err := out.Flush(); err != nil {
+		complain(stderr, fmt.Errorf("cannot write the log: %w", err))
+		return exitFailed
+	}
 	var input *scenarios.InputError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &input):
-		fmt.Fprintln(stderr, "pve-ha-tester:", err)
+		complain(stderr, err)
 		return exitUsage
 	default: // the log tells it
 		return exitFailed
@@ -77,8 +94,7 @@ func play(path string, stdout, stderr io.Writer) int {
 // check compares with recordings and ends with a line that counts.
 func check(args []string, stdout, stderr io.Writer) int {
 	if len(args) < 2 {
-		fmt.Fprint(stderr, usage)
-		return exitUsage
+		return misuse(stderr, "check wants to know what to check, scenarios or formats, and where it is")
 	}
 	what, paths := args[0], args[1:]
 	var passed, failed int
@@ -89,11 +105,10 @@ func check(args []string, stdout, stderr io.Writer) int {
 	case "formats":
 		passed, failed, err = formats.Check(paths, stdout)
 	default:
-		fmt.Fprintf(stderr, "pve-ha-tester: cannot check %q\n%s", what, usage)
-		return exitUsage
+		return misuse(stderr, "cannot check %q, only scenarios and formats", what)
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "pve-ha-tester:", err)
+		complain(stderr, err)
 		failed++
 	}
 	fmt.Fprintf(stdout, "%d passed, %d failed\n", passed, failed)
