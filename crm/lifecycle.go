@@ -8,12 +8,10 @@ import (
 )
 
 // Edge is one allowed change of a service's state. From is "" for a service
-// that is new to the manager. Never says why no scenario can take the edge,
-// where it is allowed for safety only.
+// that is new to the manager.
 type Edge struct {
 	From, To ha.ServiceState
 	Why      string
-	Never    string
 }
 
 // Lifecycle is every change of a service's state that may happen. The
