@@ -19,7 +19,7 @@ type generator struct {
 	guests map[ha.SID]string // configured services, by node at the start
 	busy   map[string]bool   // nodes that were told to go down or to restart their LRM
 	news   int               // services added so far
-	unsafe bool              // the stack may be disarmed
+	unsafe bool              // the stack may be disarmed in mode ignore
 	mode   string            // of scheduling
 }
 
@@ -162,8 +162,9 @@ func (g *generator) command() []string {
 	switch what := pick(g, "network", "network", "network", "power", "power", "cfs", "skip", "delay", "down", "restart", "crm"); what {
 	case "network", "power":
 		if g.unsafe {
-			// A node of a disarmed stack has neither lock nor watchdog. Were it
-			// lost, arming would take its free lock for the proof that it is dead.
+			// A node of a stack disarmed this way has neither lock nor watchdog,
+			// and its guests run on. Were it lost, arming would take its free
+			// lock for the proof that it is dead.
 			what = "power"
 		}
 		return []string{fmt.Sprintf("%s %s %s", what, node, pick(g, "on", "off", "off"))}
@@ -190,8 +191,9 @@ func (g *generator) order(node string) []string {
 		return []string{fmt.Sprintf("crm %s %s-node-maintenance", node, pick(g, "enable", "disable"))}
 	}
 	if g.chance(12) {
-		g.unsafe = true
-		return []string{"crm " + node + pick(g, " disarm-ha freeze", " disarm-ha ignore", " arm-ha", " arm-ha")}
+		what := pick(g, "disarm-ha freeze", "disarm-ha ignore", "arm-ha", "arm-ha")
+		g.unsafe = g.unsafe || what == "disarm-ha ignore"
+		return []string{"crm " + node + " " + what}
 	}
 	if g.chance(8) && g.mode == "basic" {
 		g.news++

@@ -23,10 +23,18 @@ var (
 // scenario again with -run Random -seed N -seeds 1.
 func TestRandomScenarios(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(1000)) // small clusters, many of them
+	ended := uint64(0)
 	for seed := *firstSeed; seed < *firstSeed+*seeds; seed++ {
 		files := generate(seed)
 		log, err := playWatched(files, false)
-		if err != nil {
+		switch {
+		case errors.Is(err, errNotMounted), errors.Is(err, errWatchdogExpired):
+			// A daemon could not end its round: an LRM in maintenance without
+			// its files, or one that would rest when its watchdog has expired.
+			// That ends the simulation. Until then all was well.
+			ended++
+			continue
+		case err != nil:
 			t.Fatalf("seed %d: %v\n%s\nlog:\n%s", seed, err, files[fileCommands], log)
 		}
 		again, err := playWatched(files, true)
@@ -34,6 +42,9 @@ func TestRandomScenarios(t *testing.T) {
 			t.Fatalf("seed %d: the log differs when the status files go through their text form (%v)\nlog:\n%s\nand then:\n%s",
 				seed, err, log, again)
 		}
+	}
+	if ended > *seeds/20 {
+		t.Errorf("%d of %d scenarios came to no end", ended, *seeds)
 	}
 }
 
@@ -52,15 +63,12 @@ func playWatched(f folder, wire bool) (log string, err error) {
 	for quiet, rest := 0, 0; quiet < settled && rest < patience; {
 		before := b.Len()
 		_, err := g.Loop()
-		switch {
-		case errors.Is(err, errNotMounted), errors.Is(err, errWatchdogExpired):
-			return b.String(), nil // a round of a daemon could not go on: that ends a simulation
-		case err != nil:
-			return b.String(), err
-		}
 		g.look()
 		if len(g.wrong) > 0 {
 			return b.String(), errors.Join(g.wrong...)
+		}
+		if err != nil {
+			return b.String(), err
 		}
 		quiet, rest = quiet+1, rest+1
 		if b.Len() > before {
