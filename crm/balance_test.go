@@ -2,6 +2,7 @@ package crm
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -188,6 +189,27 @@ func TestBalancing(t *testing.T) {
 			require.Equal(t, test.want, found)
 		})
 	}
+}
+
+// The imbalance has to be above the threshold, the improvement as large as the
+// margin.
+func TestBalancingAtItsLimits(t *testing.T) {
+	f, m := uneven(t, "vm")
+	opts := &f.scheduling.AutoRebalance
+	opts.Hold, opts.Threshold = 1, 10
+	f.rounds(t, m, 1)
+	imbalance := m.usage.Imbalance()
+	found, ok, err := m.usage.BestMigration(opts.Method, m.candidates())
+	require.NoError(t, err)
+	require.True(t, ok)
+	gain := (imbalance - found.Imbalance) / imbalance
+
+	opts.Threshold, opts.Margin = imbalance, gain
+	require.Empty(t, f.rounds(t, m, 1))
+	opts.Threshold, opts.Margin = math.Nextafter(imbalance, 0), math.Nextafter(gain, 1)
+	require.Empty(t, f.rounds(t, m, 1))
+	opts.Margin = gain
+	require.NotEmpty(t, f.rounds(t, m, 1))
 }
 
 // A service without figures is no candidate that can be scored, and spoils the

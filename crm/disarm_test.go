@@ -198,6 +198,26 @@ func TestArmAfterIgnoreFollowsTheGuests(t *testing.T) {
 	require.Equal(t, []string{"info: removing stale service 'vm:3' (no config)"}, f.rounds(t, m, 1))
 }
 
+// A stopped service that lost its configuration meanwhile keeps its node for the
+// one round in which it is still known. The Perl stack forgets the node, and
+// such a service that comes back while frozen would stay so.
+func TestArmWithAStoppedServiceThatIsNotConfiguredAnyMore(t *testing.T) {
+	f, m := managing(t, map[ha.SID]*ha.ServiceStatus{"vm:1": {State: ha.Stopped, Node: "node2"}, "vm:2": {State: ha.RequestStart, Node: "node1"}})
+	f.want("vm:1", ha.RequestStopped)
+	f.commands = "disarm-ha ignore"
+	f.rounds(t, m, 1)
+	delete(f.services, "vm:1")
+	f.commands = "arm-ha"
+	require.Equal(t, []string{
+		"info: got crm command: arm-ha",
+		"info: fixup service 'vm:1' location (node2 => )", // once, although the round has two passes
+		"info: service 'vm:2': state changed from 'request_start' to 'started'  (node = node1)",
+	}, f.rounds(t, m, 1))
+	require.Equal(t, "node2", f.manager.ServiceStatus["vm:1"].Node)
+	f.rounds(t, m, 1)
+	require.NotContains(t, f.manager.ServiceStatus, ha.SID("vm:1"))
+}
+
 // After freeze the places are not looked at: nobody could have moved a guest.
 func TestArmAfterFreezeKeepsThePlaces(t *testing.T) {
 	f, m := managing(t, map[ha.SID]*ha.ServiceStatus{"vm:1": started("node1")})

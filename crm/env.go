@@ -57,7 +57,8 @@ type Membership interface {
 type StatusStore interface {
 	// ReadManagerStatus returns an empty status when none was written yet.
 	ReadManagerStatus() (*ha.ManagerStatus, error)
-	// WriteManagerStatus replaces the status as a whole.
+	// WriteManagerStatus replaces the status as a whole. It keeps nothing of s,
+	// which changes afterwards.
 	WriteManagerStatus(s *ha.ManagerStatus) error
 	// ReadLRMStatus returns an empty status when the node wrote none yet.
 	ReadLRMStatus(node string) (*ha.LRMStatus, error)
@@ -68,7 +69,7 @@ type Commands interface {
 	// CommandsPending reports whether any command waits.
 	CommandsPending() (bool, error)
 	// TakeCommands empties the queue and returns what was in it, one command
-	// a line.
+	// a line. When it fails the queue is as it was.
 	TakeCommands() (string, error)
 }
 
@@ -124,7 +125,8 @@ type Recovery interface {
 	// RemoveLocks removes one of locks from the guest's configuration on the
 	// fenced node and returns which, "" when it had none of them.
 	RemoveLocks(sid ha.SID, locks []string, node string) (string, error)
-	// Steal moves the configuration of the guest from one node to another.
+	// Steal moves the configuration of the guest from one node to another. It
+	// fails when the configuration is not on from.
 	Steal(sid ha.SID, from, to string) error
 }
 

@@ -99,3 +99,9 @@ func TestConfigurationIsNotChangedInPlace(t *testing.T) {
 	require.Equal(t, cfg, f.services["vm:1"])
 	require.True(t, cfg.Failback)
 }
+
+func TestNoConfigurationIsNoService(t *testing.T) {
+	f, m := managing(t, map[ha.SID]*ha.ServiceStatus{"vm:1": started("node1")})
+	f.services = nil
+	require.Equal(t, []string{"info: removing stale service 'vm:1' (no config)"}, f.rounds(t, m, 1))
+}

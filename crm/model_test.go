@@ -15,7 +15,7 @@ import (
 	"pveha/internal/ha"
 )
 
-var histories = flag.Int("histories", 1500, "how many random histories of a cluster the model test plays")
+var histories = flag.Int("histories", 1000, "how many random histories of a cluster the model test plays")
 
 // model plays a random history of a cluster: nodes are cut off, die and come
 // back, orders fail in every way, people give commands and change the

@@ -87,3 +87,16 @@ func TestGuestsOutsideOfHACountAsLoad(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []float64{1, 0, 1}, scores, "those that run")
 }
+
+func TestScoresThatCannotBeHadAreLogged(t *testing.T) {
+	f, m := managing(t, map[ha.SID]*ha.ServiceStatus{"vm:1": {State: ha.RequestStart, Node: "node2"}})
+	f.scheduling.Mode, f.scheduling.RebalanceOnStart = SchedulerStatic, true
+	require.Equal(t, []string{
+		"info: switching scheduler mode from 'basic' to 'static'",
+		"err: unable to score nodes according to static usage for service 'vm:1' - " +
+			"did not get static service usage information for 'vm:1'",
+		"info: service vm:1: re-balance selected new node node1 for startup",
+		"warning: unable to add service 'vm:1' - did not get static service usage information for 'vm:1'",
+		"info: service 'vm:1': state changed from 'request_start' to 'request_start_balance'  (node = node2, target = node1)",
+	}, f.rounds(t, m, 1))
+}
