@@ -32,12 +32,13 @@ func (m *Manager) arm(r *round) {
 }
 
 // followManualMoves takes over the places of the guests: people may have
-// moved them while nobody looked.
+// moved them while nobody looked. A service whose node is fenced follows when
+// that is done: its new node must not be fenced in place of the old one.
 func (m *Manager) followManualMoves(r *round) {
 	for _, sid := range m.sids() {
 		s := m.services[sid]
 		cfg, ok := r.services[sid]
-		if !ok || cfg.Node == s.Node {
+		if !ok || cfg.Node == s.Node || s.State == ha.Fence || s.State == ha.Recovery {
 			continue
 		}
 		m.log(ha.LevelInfo, sid, "service '%s': updating node '%s' => '%s' (changed while disarmed)",

@@ -198,6 +198,28 @@ func TestArmAfterIgnoreFollowsTheGuests(t *testing.T) {
 	require.Equal(t, []string{"info: removing stale service 'vm:3' (no config)"}, f.rounds(t, m, 1))
 }
 
+// A person takes a guest from a dead node before that is fenced, and starts it.
+// The Perl stack then fences the node that was moved to, or takes the guest
+// away from it.
+func TestArmAfterIgnoreLeavesTheNewNodeOfAFencedServiceAlone(t *testing.T) {
+	for _, state := range []ha.ServiceState{ha.Fence, ha.Recovery} {
+		t.Run(string(state), func(t *testing.T) {
+			f, m := managing(t, map[ha.SID]*ha.ServiceStatus{"vm:1": {State: state, Node: "node3"}})
+			f.rules = "node-affinity: home\n\tresources vm:1\n\tnodes node1,node3\n\tstrict 1\n"
+			f.members["node3"] = false
+			f.guest("vm:1", "node2", ha.RequestStarted)
+			f.commands = "disarm-ha ignore\narm-ha"
+			f.onSteal = func(ha.SID, string) { t.Error("it is taken away") }
+			f.rounds(t, m, 1)
+			f.agentLock = func(node string) bool { return node != "node2" }
+			f.rounds(t, m, 1)
+			require.Equal(t, "node2", f.manager.ServiceStatus["vm:1"].Node)
+			require.Equal(t, ha.NodeOnline, f.manager.NodeStatus["node2"])
+			require.Contains(t, []ha.ServiceState{ha.Started, ha.Migrate}, f.manager.ServiceStatus["vm:1"].State)
+		})
+	}
+}
+
 // A stopped service that lost its configuration meanwhile keeps its node for the
 // one round in which it is still known. The Perl stack forgets the node, and
 // such a service that comes back while frozen would stay so.
