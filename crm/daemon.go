@@ -27,6 +27,10 @@ type Config struct {
 	NewUID func(state ha.ServiceState) string
 	// OnChange, when set, is told every change of a service's state.
 	OnChange func(sid ha.SID, from, to ha.ServiceState)
+	// DisarmedLockProves takes a free agent lock for a proof of death even of a
+	// node that was disarmed, as the Perl stack does and recorded logs show. It
+	// lets a guest run twice: only the simulator sets it, to compare logs.
+	DisarmedLockProves bool
 }
 
 // CRM is the cluster resource manager of one node.

@@ -235,7 +235,7 @@ func TestArmWithAStoppedServiceThatIsNotConfiguredAnyMore(t *testing.T) {
 		"info: fixup service 'vm:1' location (node2 => )", // once, although the round has two passes
 		"info: service 'vm:2': state changed from 'request_start' to 'started'  (node = node1)",
 	}, f.rounds(t, m, 1))
-	require.Equal(t, "node2", f.manager.ServiceStatus["vm:1"].Node)
+	require.Empty(t, f.manager.ServiceStatus["vm:1"].Node)
 	f.rounds(t, m, 1)
 	require.NotContains(t, f.manager.ServiceStatus, ha.SID("vm:1"))
 }

@@ -14,6 +14,31 @@ func (f fencer) ReadManagerStatus() (*ha.ManagerStatus, error) { return f.m.env.
 
 func (f fencer) Notify(n nodestate.FenceNotification) { f.m.env.Notify(n) }
 
+// lost reports whether the services of a node have to be fenced and recovered:
+// it has been offline for long enough, and its agent lock can prove that it is
+// dead. (It starts the clock of a node that is asked for the first time.)
+//
+// The lock proves nothing about a node whose LRM gave it back to disarm and has
+// not come back since: no watchdog resets that node, so its guests may run on
+// where nobody sees them. Starting them elsewhere would corrupt their disks.
+func (m *Manager) lost(r *round, node string) bool {
+	if !m.nodes.OfflineForLongOrStartClock(node) {
+		delete(m.unprovable, node)
+		return false
+	}
+	if r.modes[node] != ha.ModeDisarm || m.cfg.DisarmedLockProves {
+		return true
+	}
+	if !m.unprovable[node] {
+		m.unprovable[node] = true
+		m.env.Log(ha.Entry{
+			Level: ha.LevelWarning, Node: node,
+			Text: "node '" + node + "' is lost, but was disarmed: its services may still run, and are not recovered until it is back",
+		})
+	}
+	return false
+}
+
 // fenceNodes tries to fence every node that has to be, and hands the services
 // of those that are fenced to recovery.
 func (m *Manager) fenceNodes() (changed bool, err error) {

@@ -18,7 +18,7 @@ func TestServicesOfALostNodeAreRecoveredOnceItsLockIsHad(t *testing.T) {
 	f.want("ct:2", ha.RequestStopped)
 	f.want("vm:3", ha.RequestStopped)
 	f.want("vm:4", ha.RequestDisabled)
-	f.setMode("node3", ha.ModeDisarm) // keeps the frozen one frozen
+	f.setMode("node3", ha.ModeShutdown) // keeps the frozen one frozen
 	f.members["node3"] = false
 	require.Equal(t, []string{"info: node 'node3': state changed from 'online' => 'unknown'"}, f.rounds(t, m, 6), "for 50 seconds")
 	require.Equal(t, []string{
@@ -242,4 +242,45 @@ func TestNotificationTellsWhatWasWrittenLast(t *testing.T) {
 	require.Contains(t, log,
 		"warning: notification about fencing node 'node3' lacks the state of the cluster - connection refused")
 	require.Equal(t, ha.NodeFence, f.manager.NodeStatus["node3"])
+}
+
+// Nothing resets a node that was disarmed: a free lock does not prove it dead,
+// and what runs there may not be started elsewhere. (The Perl stack does, and
+// Config.DisarmedLockProves copies it.)
+func TestLockOfADisarmedNodeProvesNothing(t *testing.T) {
+	for _, asPerl := range []bool{false, true} {
+		f, m := managing(t, map[ha.SID]*ha.ServiceStatus{
+			"vm:1": {State: ha.Started, Node: "node3", UID: "a", Running: true},
+			"vm:2": {State: ha.Migrate, Node: "node3", Target: "node1", UID: "b"},
+			"vm:3": {State: ha.RequestStop, Node: "node3", UID: "c"},
+		})
+		m.cfg.DisarmedLockProves = asPerl
+		f.agentLock = func(string) bool { return true }
+		f.setMode("node3", ha.ModeDisarm)
+		f.members["node3"] = false
+		f.rounds(t, m, 20)
+		if asPerl {
+			require.NotEqual(t, "node3", f.manager.ServiceStatus["vm:2"].Node)
+			continue
+		}
+		for _, s := range f.manager.ServiceStatus {
+			require.Equal(t, "node3", s.Node)
+		}
+		require.Equal(t, ha.NodeUnknown, f.manager.NodeStatus["node3"])
+
+		f.taken()
+		f.members["node3"] = true
+		f.setMode("node3", ha.ModeActive)
+		require.Equal(t, []string{"info: node 'node3': state changed from 'unknown' => 'online'"}, f.rounds(t, m, 2))
+	}
+}
+
+func TestLostDisarmedNodeIsToldOnce(t *testing.T) {
+	f, m := managing(t, map[ha.SID]*ha.ServiceStatus{"vm:1": started("node3"), "vm:2": started("node3")})
+	f.setMode("node3", ha.ModeDisarm)
+	f.members["node3"] = false
+	require.Equal(t, []string{
+		"info: node 'node3': state changed from 'online' => 'unknown'",
+		"warning: node 'node3' is lost, but was disarmed: its services may still run, and are not recovered until it is back",
+	}, f.rounds(t, m, 20))
 }

@@ -29,6 +29,8 @@ type Manager struct {
 	compiled     ruleInputs
 	usage        usage.Usage
 
+	unprovable map[string]bool // nodes that are lost and cannot be fenced, as the log says already
+
 	imbalancedRounds int // rounds in a row with too high an imbalance; not kept over a change of master
 	groupRounds      int // rounds until the next try to migrate groups to rules
 	fullyDisarmed    bool
@@ -50,6 +52,7 @@ func newManager(env Env, cfg Config) (*Manager, error) {
 			NodeRequest: old.NodeRequest,
 			Disarm:      old.Disarm,
 		},
+		unprovable:  map[string]bool{},
 		groupRounds: groupFirstTry,
 	}
 	if m.services == nil {
@@ -68,7 +71,6 @@ type round struct {
 	results  map[string]ha.Result // of all LRMs, by UID
 	modes    map[string]ha.LRMMode
 	only     map[ha.SID]bool // when not nil: the services to work on
-	deleted  map[ha.SID]bool // stopped services said to be deleted
 }
 
 // Round is one round of the master: read, decide, write manager_status. After

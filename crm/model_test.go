@@ -121,6 +121,9 @@ func (m *model) changed(sid ha.SID, from, to ha.ServiceState) {
 // written checks the status that the LRMs get to see.
 func (m *model) written(s *ha.ManagerStatus) {
 	for sid, service := range s.ServiceStatus {
+		if _, configured := m.services[sid]; service.Node == "" && !configured {
+			continue // deleted while the stack was disarmed, and about to be forgotten
+		}
 		m.mustf(m.sizes[service.Node].MaxCPU > 0, "%s is on '%s'", sid, service.Node)
 		if was := m.place[sid]; was != "" && was != service.Node {
 			at := m.services[sid].Node
@@ -168,7 +171,7 @@ func (m *model) round() {
 		}
 	}
 	if !m.members[m.node] || m.crm.State() != ha.CRMMaster {
-		m.lead(m.anyMember()) // which must not be fenced itself
+		m.lead(m.anyLeader())
 	}
 	clear(m.fenced)
 	first := len(m.calls)
@@ -186,7 +189,7 @@ func (m *model) round() {
 	alive, err := m.crm.Iterate()
 	m.mustf(err == nil, "%v", err)
 	if !alive {
-		m.lead(m.anyMember())
+		m.lead(m.anyLeader())
 	}
 	m.now = max(m.now, start+masterRound)
 	m.fault = nil
@@ -306,6 +309,16 @@ func (m *model) anyMember() string {
 		}
 	}
 	return pick(m, members)
+}
+
+// anyLeader is a node that can be master. The rounds of one that is marked for
+// fencing end before they do anything, as in the Perl stack.
+func (m *model) anyLeader() string {
+	node := m.anyMember()
+	for tries := 0; m.manager != nil && m.manager.NodeStatus[node] == ha.NodeFence && tries < 100; tries++ {
+		node = m.anyMember()
+	}
+	return node
 }
 
 func pick[T any](m *model, from []T) T { return from[m.IntN(len(from))] }

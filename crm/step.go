@@ -5,8 +5,11 @@ import "pveha/internal/ha"
 // step lets one service take at most one step of its lifecycle.
 func (m *Manager) step(r *round, sid ha.SID, s *ha.ServiceStatus) error {
 	cfg, configured := r.services[sid]
-	if !configured {
+	switch {
+	case !configured:
 		cfg = ha.ServiceConfig{State: ha.RequestDisabled, Node: s.Node}
+	case s.Node == "": // it has a place again, see stepStopped
+		s.Node = cfg.Node
 	}
 	result, hasResult := r.results[s.UID]
 	var res *ha.Result
@@ -17,21 +20,21 @@ func (m *Manager) step(r *round, sid ha.SID, s *ha.ServiceStatus) error {
 	switch s.State {
 	case ha.Stopped:
 		if !configured {
-			m.logDeleted(r, sid, s)
+			cfg.Node = "" // with its configuration went its place
 		}
-		return m.stepStopped(sid, s, cfg)
+		return m.stepStopped(r, sid, s, cfg)
 	case ha.Started:
-		return m.stepStarted(sid, s, cfg, res)
+		return m.stepStarted(r, sid, s, cfg, res)
 	case ha.RequestStart:
 		return m.stepRequestStart(sid, s, cfg)
 	case ha.Migrate, ha.Relocate, ha.RequestStartBalance:
-		return m.stepMoving(sid, s, cfg, res)
+		return m.stepMoving(r, sid, s, cfg, res)
 	case ha.Fence:
 		return nil // fenceNodes takes it from here
 	case ha.Recovery:
 		return m.stepRecovery(r, sid, s, cfg)
 	case ha.RequestStop:
-		return m.stepRequestStop(sid, s, res)
+		return m.stepRequestStop(r, sid, s, res)
 	case ha.Freeze:
 		return m.stepFreeze(r, sid, s, cfg)
 	case ha.Error:
@@ -40,20 +43,6 @@ func (m *Manager) step(r *round, sid ha.SID, s *ha.ServiceStatus) error {
 		m.log(ha.LevelErr, sid, "unknown service state '%s'", s.State)
 		return nil
 	}
-}
-
-// logDeleted tells, once in a round, that a stopped service has lost its
-// configuration. Its node is kept: were it forgotten, as in the Perl stack, a
-// service that comes back while frozen would stay so.
-func (m *Manager) logDeleted(r *round, sid ha.SID, s *ha.ServiceStatus) {
-	if r.deleted[sid] {
-		return
-	}
-	if r.deleted == nil {
-		r.deleted = map[ha.SID]bool{}
-	}
-	r.deleted[sid] = true
-	m.log(ha.LevelInfo, sid, "fixup service '%s' location (%s => )", sid, s.Node)
 }
 
 // wanted is the state in which a service ends up after it was moved, recovered
@@ -65,7 +54,7 @@ func wanted(cfg ha.ServiceConfig) ha.ServiceState {
 	return ha.RequestStop
 }
 
-func (m *Manager) stepStopped(sid ha.SID, s *ha.ServiceStatus, cfg ha.ServiceConfig) error {
+func (m *Manager) stepStopped(r *round, sid ha.SID, s *ha.ServiceStatus, cfg ha.ServiceConfig) error {
 	if s.Node != cfg.Node {
 		// A node fenced during a migration leaves the guest on either side.
 		m.log(ha.LevelInfo, sid, "fixup service '%s' location (%s => %s)", sid, s.Node, cfg.Node)
@@ -82,7 +71,7 @@ func (m *Manager) stepStopped(sid ha.SID, s *ha.ServiceStatus, cfg ha.ServiceCon
 		// and again, in case no CRM is active.
 		return nil
 	}
-	if m.nodes.OfflineForLongOrStartClock(s.Node) && m.nodes.State(s.Node) != ha.NodeMaintenance {
+	if m.lost(r, s.Node) && m.nodes.State(s.Node) != ha.NodeMaintenance {
 		return m.move(sid, s, ha.Fence)
 	}
 	switch cfg.State {
@@ -116,7 +105,7 @@ func (m *Manager) stepRequestStart(sid ha.SID, s *ha.ServiceStatus, cfg ha.Servi
 	return m.move(sid, s, ha.RequestStartBalance, onNode(s.Node), toTarget(node))
 }
 
-func (m *Manager) stepMoving(sid ha.SID, s *ha.ServiceStatus, cfg ha.ServiceConfig, res *ha.Result) error {
+func (m *Manager) stepMoving(r *round, sid ha.SID, s *ha.ServiceStatus, cfg ha.ServiceConfig, res *ha.Result) error {
 	if res != nil {
 		switch res.ExitCode {
 		case ha.ExitSuccess:
@@ -140,10 +129,10 @@ func (m *Manager) stepMoving(sid ha.SID, s *ha.ServiceStatus, cfg ha.ServiceConf
 			return m.move(sid, s, wanted(cfg), onNode(s.Node))
 		}
 	}
-	return m.fenceIfLost(sid, s)
+	return m.fenceIfLost(r, sid, s)
 }
 
-func (m *Manager) stepRequestStop(sid ha.SID, s *ha.ServiceStatus, res *ha.Result) error {
+func (m *Manager) stepRequestStop(r *round, sid ha.SID, s *ha.ServiceStatus, res *ha.Result) error {
 	if res != nil {
 		if res.ExitCode == ha.ExitSuccess {
 			return m.move(sid, s, ha.Stopped)
@@ -151,11 +140,11 @@ func (m *Manager) stepRequestStop(sid ha.SID, s *ha.ServiceStatus, res *ha.Resul
 		m.log(ha.LevelErr, sid, "service '%s' stop failed (exit code %d)", sid, res.ExitCode)
 		return m.move(sid, s, ha.Error)
 	}
-	return m.fenceIfLost(sid, s)
+	return m.fenceIfLost(r, sid, s)
 }
 
-func (m *Manager) fenceIfLost(sid ha.SID, s *ha.ServiceStatus) error {
-	if !m.nodes.OfflineForLongOrStartClock(s.Node) {
+func (m *Manager) fenceIfLost(r *round, sid ha.SID, s *ha.ServiceStatus) error {
+	if !m.lost(r, s.Node) {
 		return nil
 	}
 	return m.move(sid, s, ha.Fence)

@@ -10,8 +10,8 @@ import (
 // stepStarted is the long step: leave the node if it is lost, obey the
 // configuration, obey a command, judge what the LRM reports, find the best
 // place.
-func (m *Manager) stepStarted(sid ha.SID, s *ha.ServiceStatus, cfg ha.ServiceConfig, res *ha.Result) error {
-	gone, err := m.leaveLostNode(sid, s)
+func (m *Manager) stepStarted(r *round, sid ha.SID, s *ha.ServiceStatus, cfg ha.ServiceConfig, res *ha.Result) error {
+	gone, err := m.leaveLostNode(r, sid, s)
 	if gone || err != nil {
 		return err
 	}
@@ -38,11 +38,11 @@ func (m *Manager) stepStarted(sid ha.SID, s *ha.ServiceStatus, cfg ha.ServiceCon
 // leaveLostNode marks the service for fencing when its node is lost. It
 // returns false when the service goes on: its node is online, or in
 // maintenance, which the service may still leave by itself.
-func (m *Manager) leaveLostNode(sid ha.SID, s *ha.ServiceStatus) (gone bool, err error) {
+func (m *Manager) leaveLostNode(r *round, sid ha.SID, s *ha.ServiceStatus) (gone bool, err error) {
 	if m.nodes.Online(s.Node) {
 		return false, nil
 	}
-	if m.nodes.OfflineForLongOrStartClock(s.Node) {
+	if m.lost(r, s.Node) {
 		if err := m.move(sid, s, ha.Fence); err != nil {
 			return true, err
 		}

@@ -118,7 +118,9 @@ func (c *Cluster) online() (nodes map[string]bool, quorate bool) {
 // startCRM and startLRM start a daemon that does not run.
 func (c *Cluster) startCRM(n *node) {
 	if n.crm == nil {
-		n.crm = crm.New(n.crmEnv, crm.Config{NewUID: c.newUID, OnChange: c.opts.OnChange})
+		n.crm = crm.New(n.crmEnv, crm.Config{
+			NewUID: c.newUID, OnChange: c.opts.OnChange, DisarmedLockProves: c.opts.Slips,
+		})
 	}
 }
 

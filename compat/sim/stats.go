@@ -16,24 +16,28 @@ func (e *env) BasicServices() (map[ha.SID]usage.Service, error) {
 
 // StaticServices returns the guests with what they are configured to use.
 func (e *env) StaticServices() (map[ha.SID]usage.Service, error) {
-	return e.cluster.guestStats(func(sid ha.SID) *usage.ServiceStats {
+	return e.cluster.guestStats(func(sid ha.SID, s *usage.Service) {
 		f := e.cluster.cfs.staticStats[sid]
-		if f.cpu == nil || f.mem == nil {
-			return nil
+		switch {
+		case f.cpu == nil:
+			s.Missing = "maxcpu"
+		case f.mem == nil:
+			s.Missing = "maxmem"
+		default:
+			s.Stats = &usage.ServiceStats{MaxCPU: *f.cpu, MaxMem: uint64(*f.mem)}
 		}
-		return &usage.ServiceStats{MaxCPU: *f.cpu, MaxMem: uint64(*f.mem)}
 	}), nil
 }
 
 // DynamicServices returns the guests with what they use.
 func (e *env) DynamicServices() (map[ha.SID]usage.Service, error) {
 	c := e.cluster
-	services := c.guestStats(func(sid ha.SID) *usage.ServiceStats {
+	services := c.guestStats(func(sid ha.SID, s *usage.Service) {
 		limit, used := c.cfs.staticStats[sid], c.cfs.dynamicStats[sid]
 		if limit.cpu == nil || limit.mem == nil || used.cpu == nil || used.mem == nil {
-			return nil
+			return
 		}
-		return &usage.ServiceStats{
+		s.Stats = &usage.ServiceStats{
 			CPU: *used.cpu, MaxCPU: *limit.cpu,
 			Mem: uint64(*used.mem), MaxMem: uint64(*limit.mem),
 		}
@@ -53,12 +57,13 @@ func (e *env) DynamicServices() (map[ha.SID]usage.Service, error) {
 	return services, nil
 }
 
-func (c *Cluster) guestStats(stats func(ha.SID) *usage.ServiceStats) map[ha.SID]usage.Service {
+// guestStats returns the guests, with the figures that a function fills in.
+func (c *Cluster) guestStats(fill func(ha.SID, *usage.Service)) map[ha.SID]usage.Service {
 	all := make(map[ha.SID]usage.Service, len(c.cfs.guests))
 	for sid, g := range c.cfs.guests {
 		s := usage.Service{Node: g.Node, State: g.State, Running: g.State == ha.RequestStarted}
-		if stats != nil {
-			s.Stats = stats(sid)
+		if fill != nil {
+			fill(sid, &s)
 		}
 		all[sid] = s
 	}

@@ -47,7 +47,8 @@ type Service struct {
 	Node    string
 	State   ha.RequestState // RequestStarted when it runs
 	Running bool
-	Stats   *ServiceStats // nil when nothing is known
+	Stats   *ServiceStats // nil when nothing is known, or too little
+	Missing string        // of statistics that are there: the figure that is not
 }
 
 // Placement returns the node that a guest outside of HA uses, if it is online.

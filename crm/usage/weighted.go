@@ -161,7 +161,11 @@ func (w *Weighted) resource(sid ha.SID, p Placement) (resource, error) {
 // it may use.
 func (w *Weighted) statsOf(sid ha.SID) (ServiceStats, error) {
 	s := w.stats[sid].Stats
-	if s == nil {
+	switch missing := w.stats[sid].Missing; {
+	case s != nil:
+	case missing != "":
+		return ServiceStats{}, fmt.Errorf("error: missing field `%s`", missing)
+	default:
 		return ServiceStats{}, fmt.Errorf("did not get %s service usage information for '%s'", w.kind, sid)
 	}
 	stats := *s
