@@ -19,7 +19,6 @@ type generator struct {
 	guests map[ha.SID]string // configured services, by node at the start
 	busy   map[string]bool   // nodes that were told to go down or to restart their LRM
 	news   int               // services added so far
-	unsafe bool              // the stack may be disarmed in mode ignore
 	mode   string            // of scheduling
 }
 
@@ -161,12 +160,6 @@ func (g *generator) command() []string {
 	}
 	switch what := pick(g, "network", "network", "network", "power", "power", "cfs", "skip", "delay", "down", "restart", "crm"); what {
 	case "network", "power":
-		if g.unsafe {
-			// A node of a stack disarmed this way has neither lock nor watchdog,
-			// and its guests run on. Were it lost, arming would take its free
-			// lock for the proof that it is dead.
-			what = "power"
-		}
 		return []string{fmt.Sprintf("%s %s %s", what, node, pick(g, "on", "off", "off"))}
 	case "cfs":
 		return []string{fmt.Sprintf("cfs %s %s %s", node, pick(g, "rw", "update"), pick(g, "work", "fail", "fail"))}
@@ -192,7 +185,6 @@ func (g *generator) order(node string) []string {
 	}
 	if g.chance(12) {
 		what := pick(g, "disarm-ha freeze", "disarm-ha ignore", "arm-ha", "arm-ha")
-		g.unsafe = g.unsafe || what == "disarm-ha ignore"
 		return []string{"crm " + node + " " + what}
 	}
 	if g.chance(8) && g.mode == "basic" {
