@@ -17,7 +17,10 @@ func (c *CRM) healthy() (*ha.ManagerStatus, bool) {
 	if !c.env.Quorate() || !c.refreshed {
 		return nil, false
 	}
-	if ha.CountFencedServices(ms.ServiceStatus, c.env.NodeName()) > 0 {
+	// A master in state fence could not even end that state: its rounds stop at
+	// a node that is not online.
+	self := c.env.NodeName()
+	if ha.CountFencedServices(ms.ServiceStatus, self) > 0 || ms.NodeStatus[self] == ha.NodeFence {
 		return nil, false
 	}
 	return ms, true

@@ -2,6 +2,7 @@ package crm
 
 import (
 	"strconv"
+	"strings"
 
 	"pveha/internal/ha"
 )
@@ -63,7 +64,7 @@ func (m *Manager) obeyStarted(sid ha.SID, s *ha.ServiceStatus) error {
 // obeyStop stops the service and sets its configuration to stopped, so that it
 // stays so.
 func (m *Manager) obeyStop(sid ha.SID, s *ha.ServiceStatus, timeout string) error {
-	if seconds, err := strconv.ParseFloat(timeout, 64); err != nil || seconds == 0 {
+	if isZero(timeout) {
 		m.log(ha.LevelInfo, sid, "request immediate service hard-stop for service '%s'", sid)
 	} else {
 		m.log(ha.LevelInfo, sid, "request graceful stop with timeout '%s' for service '%s'", timeout, sid)
@@ -77,6 +78,17 @@ func (m *Manager) obeyStop(sid ha.SID, s *ha.ServiceStatus, timeout string) erro
 		return nil
 	}
 	return m.move(sid, s, ha.RequestStop, withTimeout(timeout))
+}
+
+// isZero reports whether a timeout begins with no number, or with zero: the
+// guest is stopped at once then.
+func isZero(timeout string) bool {
+	number := timeout
+	if end := strings.IndexFunc(timeout, func(r rune) bool { return !strings.ContainsRune("+-.0123456789", r) }); end >= 0 {
+		number = timeout[:end]
+	}
+	seconds, err := strconv.ParseFloat(number, 64)
+	return err != nil || seconds == 0
 }
 
 // mayMove tells whether a service can be moved to target, and says why not.
