@@ -123,6 +123,14 @@ func TestCommandOfAService(t *testing.T) {
 			},
 			after: ha.ServiceStatus{State: ha.RequestStop, Node: "node1", Timeout: "0"},
 		},
+		"started, stop within a time that ends in letters": {
+			state: ha.Started, command: "stop vm:1 12abc",
+			want: []string{
+				"info: request graceful stop with timeout '12abc' for service 'vm:1'",
+				"info: service 'vm:1': state changed from 'started' to 'request_stop'  (timeout = 12abc)",
+			},
+			after: ha.ServiceStatus{State: ha.RequestStop, Node: "node1", Timeout: "12abc"},
+		},
 		"started, stop within a time that is none": {
 			state: ha.Started, command: "stop vm:1 soon",
 			want: []string{

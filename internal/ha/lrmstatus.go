@@ -29,6 +29,10 @@ type Result struct {
 func (l *LRMStatus) Clone() *LRMStatus {
 	c := *l
 	c.Results = maps.Clone(l.Results)
+	for uid, r := range c.Results {
+		r.Extra = maps.Clone(r.Extra)
+		c.Results[uid] = r
+	}
 	c.Extra = maps.Clone(l.Extra)
 	return &c
 }

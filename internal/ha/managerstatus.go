@@ -64,9 +64,14 @@ func (m *ManagerStatus) Clone() *ManagerStatus {
 	c := *m
 	c.NodeStatus = maps.Clone(m.NodeStatus)
 	c.NodeRequest = maps.Clone(m.NodeRequest)
+	for node, r := range c.NodeRequest {
+		r.Extra = maps.Clone(r.Extra)
+		c.NodeRequest[node] = r
+	}
 	c.Extra = maps.Clone(m.Extra)
 	if m.Disarm != nil {
 		d := *m.Disarm
+		d.Extra = maps.Clone(d.Extra)
 		c.Disarm = &d
 	}
 	if m.ServiceStatus != nil {
