@@ -30,20 +30,24 @@ func TestPlacementOf(t *testing.T) {
 		{"error", ha.ServiceStatus{State: ha.Error, Node: "here"}, here},
 		{"recovery", ha.ServiceStatus{State: ha.Recovery, Node: "here"}, here},
 		{
-			"migrate", ha.ServiceStatus{State: ha.Migrate, Node: "here", Target: "there"},
+			"migrate",
+			ha.ServiceStatus{State: ha.Migrate, Node: "here", Target: "there"},
 			Placement{Current: "here", Target: "there", Running: true},
 		},
 		{
-			"relocate", ha.ServiceStatus{State: ha.Relocate, Node: "here", Target: "there"},
+			"relocate",
+			ha.ServiceStatus{State: ha.Relocate, Node: "here", Target: "there"},
 			Placement{Current: "here", Target: "there", Running: true},
 		},
 		{
 			"migrate to an offline node",
-			ha.ServiceStatus{State: ha.Migrate, Node: "here", Target: "gone"}, here,
+			ha.ServiceStatus{State: ha.Migrate, Node: "here", Target: "gone"},
+			here,
 		},
 		{
 			"migrate away from an offline node",
-			ha.ServiceStatus{State: ha.Migrate, Node: "gone", Target: "there"}, Placement{Target: "there"},
+			ha.ServiceStatus{State: ha.Migrate, Node: "gone", Target: "there"},
+			Placement{Target: "there"},
 		},
 		{"migrate without a target", ha.ServiceStatus{State: ha.Migrate, Node: "here"}, here},
 		{

@@ -26,27 +26,33 @@ func TestMissingNodeFigures(t *testing.T) {
 	}{
 		{"no figures", nil, "did not get %[1]s node usage information for 'node1'"},
 		{
-			"no cpu count", map[string]NodeStats{"node1": {MaxMem: gib}},
+			"no cpu count",
+			map[string]NodeStats{"node1": {MaxMem: gib}},
 			"%[1]s node usage information for 'node1' missing cpu count",
 		},
 		{
-			"no whole cpu", map[string]NodeStats{"node1": {MaxCPU: 0.5, MaxMem: gib}},
+			"no whole cpu",
+			map[string]NodeStats{"node1": {MaxCPU: 0.5, MaxMem: gib}},
 			"%[1]s node usage information for 'node1' missing cpu count",
 		},
 		{
-			"neither", map[string]NodeStats{"node1": {}},
+			"neither",
+			map[string]NodeStats{"node1": {}},
 			"%[1]s node usage information for 'node1' missing cpu count",
 		},
 		{
-			"no memory", map[string]NodeStats{"node1": {MaxCPU: 4}},
+			"no memory",
+			map[string]NodeStats{"node1": {MaxCPU: 4}},
 			"%[1]s node usage information for 'node1' missing memory",
 		},
 		{
-			"the first node in order is named", map[string]NodeStats{"node1": {MaxCPU: 4, MaxMem: gib}},
+			"the first node in order is named",
+			map[string]NodeStats{"node1": {MaxCPU: 4, MaxMem: gib}},
 			"did not get %[1]s node usage information for 'node2'",
 		},
 		{
-			"not a number", map[string]NodeStats{"node1": {MaxCPU: math.NaN(), MaxMem: gib}},
+			"not a number",
+			map[string]NodeStats{"node1": {MaxCPU: math.NaN(), MaxMem: gib}},
 			"%[1]s node usage information for 'node1' has invalid cpu figures",
 		},
 	} {
