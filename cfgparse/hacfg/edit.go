@@ -116,9 +116,9 @@ func (g *Groups) Remove(id string) bool {
 	return found || broken
 }
 
-// Add adds a rule. The Perl stack counts its ordinal up from the smallest one
-// in the file, so that it comes second and shares its place with the rule that
-// was there; rules of the same ordinal are written in the order of their IDs.
+// Add adds a rule. It comes second, by NextOrdinal, and shares that place with
+// the rule that was there; rules of the same ordinal are written in the order of
+// their IDs.
 func (r *Rules) Add(id string, typ RuleType, values map[string]string) error {
 	if err := checkConfigID(id); err != nil {
 		return err
@@ -137,7 +137,7 @@ func (r *Rules) Add(id string, typ RuleType, values map[string]string) error {
 	if err := rule.checkLists(); err != nil {
 		return err
 	}
-	rule.Ordinal = r.nextOrdinal()
+	rule.Ordinal = r.NextOrdinal()
 	if r.ByID == nil {
 		r.ByID = map[string]*Rule{}
 	}
@@ -145,20 +145,23 @@ func (r *Rules) Add(id string, typ RuleType, values map[string]string) error {
 	return nil
 }
 
-func (r *Rules) nextOrdinal() int {
-	smallest := 0
-	take := func(ordinal int) {
-		if smallest == 0 || ordinal < smallest {
-			smallest = ordinal
+// NextOrdinal returns the ordinal of a rule that joins r: one above the lowest
+// in use, so new rules share ordinals. Upstream surely meant the highest, but
+// the value can be seen in what the API lists and in the order of the file.
+func (r *Rules) NextOrdinal() int {
+	lowest, known := 0, false
+	consider := func(ordinal int) {
+		if !known || ordinal < lowest {
+			lowest, known = ordinal, true
 		}
 	}
 	for _, rule := range r.ByID {
-		take(rule.Ordinal)
+		consider(rule.Ordinal)
 	}
 	for _, ordinal := range r.Broken {
-		take(ordinal)
+		consider(ordinal)
 	}
-	return smallest + 1
+	return lowest + 1
 }
 
 // checkLists refuses lists that are empty: without them the rule would be

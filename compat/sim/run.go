@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"errors"
 	"fmt"
 
 	"pveha/internal/ha"
@@ -120,7 +119,7 @@ func (c *Cluster) roundCRM(n *node, first bool) error {
 	case n.shutdown == string(VerbShutdown):
 		c.powerCommand(n, false, n.shutdown)
 	case !n.crmStop:
-		return errors.New("unexpected CRM exit - not implemented")
+		return fmt.Errorf("the CRM of %s ended, and nobody told it to", n.name)
 	}
 	n.crmStop = false
 	return nil
@@ -158,7 +157,7 @@ func (c *Cluster) roundLRM(n *node, first bool) error {
 	n.lrm = nil
 	switch {
 	case n.lrmRestart && n.shutdown != "":
-		return errors.New("lrm restart during shutdown - not implemented")
+		return fmt.Errorf("%s was told to restart its LRM and to go down; only one of both can be simulated", n.name)
 	case n.lrmRestart:
 		n.lrmRestart = false
 		c.startLRM(n)
@@ -170,7 +169,7 @@ func (c *Cluster) roundLRM(n *node, first bool) error {
 			n.crm.RequestShutdown()
 		}
 	default:
-		return errors.New("unexpected LRM exit - not implemented")
+		return fmt.Errorf("the LRM of %s ended, and nobody told it to", n.name)
 	}
 	return nil
 }

@@ -155,7 +155,7 @@ func TestSimulationEnds(t *testing.T) {
 	})
 	t.Run("when an LRM restarts while its node goes down", func(t *testing.T) {
 		c := newLab(t, folder{fileCommands: `[["power node1 on", "power node2 on"], ["restart-lrm node1", "reboot node1"]]`})
-		require.ErrorContains(t, c.Run(), "lrm restart during shutdown")
+		require.ErrorContains(t, c.Run(), "told to restart its LRM and to go down")
 	})
 }
 

@@ -28,7 +28,7 @@ func MigrateGroups(r *hacfg.Rules, g *hacfg.Groups, services map[ha.SID]ha.Servi
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		rule := ruleOfGroup(g.ByID[name], members[name])
-		rule.Ordinal = NextOrdinal(r)
+		rule.Ordinal = r.NextOrdinal()
 		if r.ByID == nil {
 			r.ByID = make(map[string]*hacfg.Rule)
 		}

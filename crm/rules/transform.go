@@ -32,25 +32,6 @@ func Transform(r *hacfg.Rules, nodes []string) (messages []string) {
 	return messages
 }
 
-// NextOrdinal returns the ordinal of a rule that joins r: one above the lowest
-// in use, so new rules share ordinals. Upstream surely meant the highest, but
-// the value can be seen in what the API lists and in the order of the file.
-func NextOrdinal(r *hacfg.Rules) int {
-	lowest, known := 0, false
-	consider := func(ordinal int) {
-		if !known || ordinal < lowest {
-			lowest, known = ordinal, true
-		}
-	}
-	for _, rule := range r.ByID {
-		consider(rule.Ordinal)
-	}
-	for _, ordinal := range r.Broken {
-		consider(ordinal)
-	}
-	return lowest + 1
-}
-
 // joinPositive replaces positive rules that overlap by one rule.
 func joinPositive(r *hacfg.Rules) {
 	for _, b := range bundles(viewOf(r).positive) {
@@ -81,7 +62,7 @@ func inferNegative(r *hacfg.Rules) {
 		return
 	}
 	negative := indexOf(v.negative)
-	ordinal := NextOrdinal(r) // stays the same: the new rules are above the lowest
+	ordinal := r.NextOrdinal() // stays the same: the new rules are above the lowest
 	for _, rule := range v.positive {
 		avoided := avoidedBy(rule.Resources, negative)
 		if len(avoided) == 0 {

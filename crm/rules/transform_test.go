@@ -123,14 +123,14 @@ func TestTransformCopiesWhatItChanges(t *testing.T) {
 }
 
 func TestNextOrdinal(t *testing.T) {
-	require.Equal(t, 1, NextOrdinal(&hacfg.Rules{}))
+	require.Equal(t, 1, (&hacfg.Rules{}).NextOrdinal())
 
 	r := config(t, "positive p vm:1,vm:2", "positive q vm:3,vm:4", "node a vm:3 node1")
-	require.Equal(t, 2, NextOrdinal(r), "one above the lowest, not the highest")
+	require.Equal(t, 2, r.NextOrdinal(), "one above the lowest, not the highest")
 
 	delete(r.ByID, "p")
-	require.Equal(t, 3, NextOrdinal(r))
+	require.Equal(t, 3, r.NextOrdinal())
 
 	r.Broken = map[string]int{"b": 1}
-	require.Equal(t, 2, NextOrdinal(r), "sections that failed count too")
+	require.Equal(t, 2, r.NextOrdinal(), "sections that failed count too")
 }
