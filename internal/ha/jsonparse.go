@@ -50,7 +50,8 @@ type statusParser struct {
 // finish checks that nothing follows and returns the failure, if any, with
 // the name of the file.
 func (p *statusParser) finish(file string) error {
-	if p.err == nil && p.next() != 0 {
+	p.next()
+	if p.err == nil && p.pos < len(p.data) {
 		p.fail("the end of the file")
 	}
 	if p.err == nil {
