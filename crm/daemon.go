@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// masterRound is the least time between the starts of two rounds of the
+	// masterRoundTime is the least time between the starts of two rounds of the
 	// master, in seconds.
-	masterRound = 10
+	masterRoundTime = 10
 	// quorumWait is the pause without quorum, in seconds.
 	quorumWait = 5
 	// idleRounds without a configured service let the master give up lock and

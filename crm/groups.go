@@ -14,9 +14,8 @@ import (
 // has groups, every round works with rules made from them; as soon as every
 // node can read rules, the master replaces the groups for good.
 const (
-	groupFirstTry   = 3 // rounds after taking over, for the nodes to settle
-	groupRetry      = 6 // rounds between two tries
-	roundSeconds    = 10
+	groupFirstTry   = 3          // rounds after taking over, for the nodes to settle
+	groupRetry      = 6          // rounds between two tries
 	rulesMinVersion = "9.0.0~16" // first pve-manager version that reads rules
 )
 
@@ -44,7 +43,7 @@ func (m *Manager) migrateGroups() error {
 		m.logGroups(ha.LevelErr, "abort ha groups migration: %v", err)
 		m.logGroups(ha.LevelErr, "ha groups migration failed")
 		m.logGroups(ha.LevelNotice, "retry ha groups migration in %d rounds (~ %d seconds)",
-			groupRetry, groupRetry*roundSeconds)
+			groupRetry, groupRetry*masterRoundTime)
 		return nil
 	}
 	m.logGroups(ha.LevelNotice, "ha groups migration successful")

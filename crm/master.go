@@ -17,7 +17,7 @@ func (c *CRM) masterRound() (alive bool) {
 	if err := c.manage(); err != nil {
 		c.log(ha.LevelErr, fmt.Sprintf("got unexpected error - %v", err))
 	}
-	c.env.SleepUntil(start + masterRound)
+	c.env.SleepUntil(start + masterRoundTime)
 	return true
 }
 

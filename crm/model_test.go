@@ -191,7 +191,7 @@ func (m *model) round() {
 	if !alive {
 		m.lead(m.anyLeader())
 	}
-	m.now = max(m.now, start+masterRound)
+	m.now = max(m.now, start+masterRoundTime)
 	m.fault = nil
 	for _, node := range slices.Sorted(maps.Keys(m.members)) {
 		m.work(node)

@@ -49,7 +49,7 @@ func (f *fake) rounds(t testing.TB, m *Manager, n int) []string {
 	f.taken()
 	for range n {
 		require.NoError(t, m.Round())
-		f.now += masterRound
+		f.now += masterRoundTime
 	}
 	return f.logged()
 }

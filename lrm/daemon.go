@@ -7,11 +7,11 @@ import (
 )
 
 const (
-	// activeRound is the least time between the starts of two rounds of an
+	// activeRoundTime is the least time between the starts of two rounds of an
 	// active LRM, in seconds.
-	activeRound = 10
-	// idleRound is the same for an LRM that is not active, in seconds.
-	idleRound = 5
+	activeRoundTime = 10
+	// idleRoundTime is the same for an LRM that is not active, in seconds.
+	idleRoundTime = 5
 	// idleRounds without a service let an active LRM give up lock and
 	// watchdog: ten minutes.
 	idleRounds = 60
@@ -89,7 +89,7 @@ func (l *LRM) Iterate() (alive bool, err error) {
 	l.refreshed = l.env.Refresh()
 	if !l.process.statusWritten {
 		if !l.writeStatus() {
-			l.env.Sleep(idleRound)
+			l.env.Sleep(idleRoundTime)
 			return !l.stopping, nil
 		}
 		l.process.statusWritten = true
@@ -104,7 +104,7 @@ func (l *LRM) Iterate() (alive bool, err error) {
 			return false, nil
 		}
 		l.writeStatus()
-		l.env.Sleep(idleRound)
+		l.env.Sleep(idleRoundTime)
 		return true, nil
 	case ha.LRMActive:
 		return l.workActive()
@@ -128,7 +128,7 @@ func (l *LRM) workActive() (alive bool, err error) {
 	if done {
 		return false, nil
 	}
-	l.env.SleepUntil(start + activeRound)
+	l.env.SleepUntil(start + activeRoundTime)
 	return true, nil
 }
 
@@ -203,7 +203,7 @@ func (l *LRM) workLost() (alive bool, err error) {
 			return false, nil
 		}
 	}
-	l.env.Sleep(idleRound)
+	l.env.Sleep(idleRoundTime)
 	return true, nil
 }
 
@@ -212,7 +212,7 @@ func (l *LRM) workMaintenance() (alive bool, err error) {
 	start := l.env.Now()
 	if !l.readManager() {
 		// A file system that is away for a while is no reason to end.
-		l.env.SleepUntil(start + idleRound)
+		l.env.SleepUntil(start + idleRoundTime)
 		return true, nil
 	}
 	done := false
@@ -239,7 +239,7 @@ func (l *LRM) workMaintenance() (alive bool, err error) {
 	if done {
 		return false, nil
 	}
-	l.env.SleepUntil(start + idleRound)
+	l.env.SleepUntil(start + idleRoundTime)
 	return true, nil
 }
 

@@ -132,3 +132,28 @@ func TestKnownDifferences(t *testing.T) {
 		require.NotContains(t, c.Files, perlLog, c.Name)
 	}
 }
+
+// The given recordings show no slip: without copying any, the logs are the same.
+func TestGivenScenariosNeedNoSlips(t *testing.T) {
+	t.Run("random", func(t *testing.T) { equalWithoutSlips(t, testdata+"/replay") })
+	t.Run("published", func(t *testing.T) {
+		equalWithoutSlips(t, golden.Shared(t, "golden", "upstream", "scenarios"))
+	})
+}
+
+func equalWithoutSlips(t *testing.T, path string) {
+	cases := golden.Cases(t, path)
+	parallel(len(cases), func(i int) {
+		var log bytes.Buffer
+		s, err := sim.Parse(cases[i].Name, cases[i].Files)
+		if !assert.NoError(t, err) {
+			return
+		}
+		cluster, err := sim.New(s, sim.Options{Log: &log})
+		if !assert.NoError(t, err) {
+			return
+		}
+		assert.NoError(t, cluster.Run())
+		golden.Equal(t, cases[i].Name, cases[i].Files[Expectation], log.Bytes())
+	})
+}

@@ -22,7 +22,8 @@ const usage = `usage: pve-ha-tester PATH                      play a scenario an
        pve-ha-tester demo [--seed N] [PATH]    watch a cluster fail over
 
 PATH is the folder of a scenario or a .txtar archive of one; check scenarios
-also takes folders full of them.
+also takes folders full of them. Logs are made to compare: the few slips of the
+Perl stack that a log can show are copied. The demo shows what ours does.
 
 Exit status: 0 all is well, 1 something differs or the simulation failed,
 2 wrong usage or a scenario that cannot be read.
