@@ -92,7 +92,7 @@ func TestRulesOfTheHouse(t *testing.T) {
 		imports("crm/a.go", "pveha/pmxcfsio"),
 		imports("lrm/a.go", "pveha/watchdogmux/wdclient"),
 		imports("crm/usage/a.go", "os"),
-		imports("lrm/agent/a.go", "os/exec"),
+		imports("lrm/a.go", "os/exec"),
 		imports("crm/a.go", "net"),
 		imports("internal/ha/a.go", "golang.org/x/text/cases"),
 		imports("hactl/a.go", "pveha/internal/golden"),
@@ -106,6 +106,7 @@ func TestRulesOfTheHouse(t *testing.T) {
 	require.Empty(t, checkBans([]source{
 		imports("crm/cmd/pve-ha-crm/main.go", "os", "pveha/internal/pveenv", "pveha/crm"),
 		imports("crm/a.go", "fmt", "pveha/internal/ha", "pveha/crm/rules"),
+		imports("lrm/agent/a.go", "os/exec", "pveha/internal/ha"),
 		imports("crm/a_test.go", "os", "pveha/internal/golden", "pveha/compat/sim"),
 		imports("internal/envtest/a.go", "testing", "pveha/internal/golden", "pveha/crm", "pveha/lrm"),
 	}, bans))
