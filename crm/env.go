@@ -26,10 +26,27 @@ type Env interface {
 }
 
 // Clock is time in whole seconds.
+//
+// There are two times. Now is the one that people and other nodes compare: it
+// goes into files, and a person or a time server may set it back or forward by
+// hours. Monotonic is the one by which the daemon measures delays of its own:
+// only differences count.
 type Clock interface {
+	// Now is the wall clock.
 	Now() ha.Epoch
+	// Monotonic passes as Now does, counts the time a suspended machine sleeps,
+	// and is never set.
+	Monotonic() ha.Epoch
+	// Sleep waits for the whole time.
 	Sleep(seconds int64)
-	SleepUntil(t ha.Epoch)
+	// SleepUntil waits until Monotonic is t. It returns early, with true, when
+	// something has happened since the last Refresh that a round should look at.
+	// What has happened stays so until the next Refresh, so that nothing is
+	// missed that happens during a round. What that is, the environment decides;
+	// to miss some is allowed, for rounds come by themselves, and so is to wake
+	// for nothing. It must keep rounds that it wakes so far apart that no burst
+	// of events keeps the machine busy.
+	SleepUntil(t ha.Epoch) (woken bool)
 }
 
 // Journal takes the log lines.
@@ -43,8 +60,9 @@ type Membership interface {
 	NodeName() string
 	// Quorate reports whether the local node is in the quorate partition.
 	Quorate() bool
-	// Refresh brings the view of the cluster file system up to date. False
-	// means that the view may be inconsistent in this round.
+	// Refresh begins a round: it brings the view of the cluster file system up
+	// to date. False means that the view may be inconsistent in this round. What
+	// has happened before it does not wake the daemon any more.
 	Refresh() bool
 	// Members returns the nodes of the cluster and which of them are online.
 	Members() (map[string]nodestate.Member, error)

@@ -20,7 +20,9 @@ import (
 // with a clock that moves when somebody sleeps. Every call that has an effect
 // is written to the trace, in order and together with the log lines.
 type fake struct {
-	now     ha.Epoch
+	now      ha.Epoch
+	wallStep ha.Epoch // by which somebody has set the wall clock
+
 	node    string // the local one
 	quorate bool
 	stale   bool            // the view of the cluster file system is not consistent
@@ -169,16 +171,19 @@ func get[T any](f *fake, name string, value func() T) (got T, err error) {
 	return got, nil
 }
 
-func (f *fake) Now() ha.Epoch { return f.now }
+func (f *fake) Now() ha.Epoch { return f.now + f.wallStep }
+
+func (f *fake) Monotonic() ha.Epoch { return f.now }
 
 func (f *fake) Sleep(seconds int64) {
 	f.note("sleep %d", seconds)
 	f.now += ha.Epoch(seconds)
 }
 
-func (f *fake) SleepUntil(t ha.Epoch) {
-	f.note("sleep until +%d", max(0, t-f.now))
-	f.now = max(f.now, t)
+func (f *fake) SleepUntil(t ha.Epoch) (woken bool) {
+	f.note("sleep until +%d", max(0, t-f.Monotonic()))
+	f.now += max(0, t-f.Monotonic())
+	return false
 }
 
 func (f *fake) Log(e ha.Entry) {

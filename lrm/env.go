@@ -13,13 +13,31 @@ type Env interface {
 	WatchdogOpener
 	ShutdownPending
 	Workers
+	Guests
 }
 
 // Clock is time in whole seconds.
+//
+// There are two times. Now is the one that people and other nodes compare: it
+// goes into files, and a person or a time server may set it back or forward by
+// hours. Monotonic is the one by which the daemon measures delays of its own:
+// only differences count.
 type Clock interface {
+	// Now is the wall clock.
 	Now() ha.Epoch
+	// Monotonic passes as Now does, counts the time a suspended machine sleeps,
+	// and is never set.
+	Monotonic() ha.Epoch
+	// Sleep waits for the whole time.
 	Sleep(seconds int64)
-	SleepUntil(t ha.Epoch)
+	// SleepUntil waits until Monotonic is t. It returns early, with true, when
+	// something has happened since the last Refresh that a round should look at.
+	// What has happened stays so until the next Refresh, so that nothing is
+	// missed that happens during a round. What that is, the environment decides;
+	// to miss some is allowed, for rounds come by themselves, and so is to wake
+	// for nothing. It must keep rounds that it wakes so far apart that no burst
+	// of events keeps the machine busy.
+	SleepUntil(t ha.Epoch) (woken bool)
 }
 
 // Journal takes the log lines.
@@ -33,8 +51,9 @@ type Membership interface {
 	NodeName() string
 	// Quorate reports whether the local node is in the quorate partition.
 	Quorate() bool
-	// Refresh brings the view of the cluster file system up to date. False
-	// means that the view may be inconsistent in this round.
+	// Refresh begins a round: it brings the view of the cluster file system up
+	// to date. False means that the view may be inconsistent in this round. What
+	// has happened before it does not wake the daemon any more.
 	Refresh() bool
 }
 
@@ -87,8 +106,19 @@ type Workers interface {
 	// dies.
 	StartWorker(o Order) error
 	// FinishedWorkers returns the started orders that ended since the last
-	// call, with their results.
+	// call, with their results. The end of one wakes the daemon.
 	FinishedWorkers() []Finished
+}
+
+// Guests tells how the guests of the local node fare without asking them.
+type Guests interface {
+	// GuestAlive reports whether the guest runs on this node, and whether that
+	// is known at all. It is called for every running service in every round, so
+	// it must not wait for anybody. As long as its answer is (true, true) the
+	// LRM does not look after the guest: the environment must notice its death
+	// by itself and wake the daemon. Where it is not known, the LRM has a worker
+	// look every ten seconds, as the Perl stack does.
+	GuestAlive(sid ha.SID) (alive, known bool)
 }
 
 // Order is what the master wants of one service.

@@ -25,7 +25,9 @@ type world struct {
 	t      *testing.T
 	record []string
 
-	now     ha.Epoch
+	now      ha.Epoch
+	wallStep ha.Epoch // by which somebody has set the wall clock
+
 	quorate bool
 	refresh bool
 
@@ -168,17 +170,22 @@ func (w *world) only(kinds ...string) []string {
 	return picked
 }
 
-func (w *world) Now() ha.Epoch { return w.now }
+func (w *world) Now() ha.Epoch { return w.now + w.wallStep }
+
+func (w *world) Monotonic() ha.Epoch { return w.now }
 
 func (w *world) Sleep(seconds int64) {
 	w.add("sleep %d", seconds)
 	w.now += ha.Epoch(seconds)
 }
 
-func (w *world) SleepUntil(t ha.Epoch) {
+func (w *world) SleepUntil(t ha.Epoch) (woken bool) {
 	w.add("sleep until %d", t)
 	w.now = max(w.now, t)
+	return false
 }
+
+func (w *world) GuestAlive(ha.SID) (alive, known bool) { return false, false }
 
 func (w *world) Log(e ha.Entry)   { w.add("%s: %s", e.Level, e.Text) }
 func (w *world) NodeName() string { return here }

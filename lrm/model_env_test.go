@@ -24,13 +24,16 @@ func (h *history) fails() error {
 
 func (h *history) Now() ha.Epoch       { return h.now }
 func (h *history) Sleep(seconds int64) { h.pass(seconds) }
-func (h *history) SleepUntil(t ha.Epoch) {
+func (h *history) SleepUntil(t ha.Epoch) (woken bool) {
 	h.pass(int64(t - h.now))
+	return false
 }
-func (h *history) Log(e ha.Entry)   { h.note("%s: %s", e.Level, e.Text) }
-func (h *history) NodeName() string { return here }
-func (h *history) Quorate() bool    { return h.quorate }
-func (h *history) Refresh() bool    { return h.fails() == nil }
+func (h *history) Monotonic() ha.Epoch                   { return h.now }
+func (h *history) GuestAlive(ha.SID) (alive, known bool) { return false, false }
+func (h *history) Log(e ha.Entry)                        { h.note("%s: %s", e.Level, e.Text) }
+func (h *history) NodeName() string                      { return here }
+func (h *history) Quorate() bool                         { return h.quorate }
+func (h *history) Refresh() bool                         { return h.fails() == nil }
 
 // ReadManagerStatus returns what was there when the node had quorum last.
 func (h *history) ReadManagerStatus() (*ha.ManagerStatus, error) {

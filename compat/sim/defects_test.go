@@ -349,7 +349,8 @@ func (d forgetsSleep) Sleep(seconds int64) { d.spent = seconds }
 
 type sleepsAlways struct{ *env }
 
-func (d sleepsAlways) SleepUntil(t ha.Epoch) {
-	d.env.SleepUntil(t)
+func (d sleepsAlways) SleepUntil(t ha.Epoch) (woken bool) {
+	woken = d.env.SleepUntil(t)
 	d.Sleep(1)
+	return woken
 }

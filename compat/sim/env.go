@@ -53,14 +53,18 @@ func (e *env) sync() {
 // Now returns the time at which the round began.
 func (e *env) Now() ha.Epoch { return e.now }
 
+// Monotonic is the same: nobody sets the clock of the simulation.
+func (e *env) Monotonic() ha.Epoch { return e.now }
+
 // Sleep makes the round longer.
 func (e *env) Sleep(seconds int64) { e.spent += seconds }
 
-// SleepUntil makes the round last at least until t.
-func (e *env) SleepUntil(t ha.Epoch) {
+// SleepUntil makes the round last at least until t. Nothing happens meanwhile.
+func (e *env) SleepUntil(t ha.Epoch) (woken bool) {
 	if now := int64(e.now) + e.spent; now < int64(t) {
 		e.spent += int64(t) - now
 	}
+	return false
 }
 
 // Log writes to the log of the simulation.
@@ -133,3 +137,7 @@ func (e *env) StartWorker(lrm.Order) error {
 
 // FinishedWorkers returns none.
 func (e *env) FinishedWorkers() []lrm.Finished { return nil }
+
+// GuestAlive knows nothing: the LRM looks after every guest in every round, as
+// the Perl stack does.
+func (e *env) GuestAlive(ha.SID) (alive, known bool) { return false, false }

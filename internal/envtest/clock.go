@@ -9,10 +9,13 @@ import (
 	"pveha/internal/ha"
 )
 
-// clocks returns the clock of every daemon.
+// clocks returns the clock of every daemon, at the beginning of a round:
+// nothing has happened yet that would wake the daemon.
 func clocks(w World) []crm.Clock {
 	var all []crm.Clock
 	for _, node := range w.Nodes() {
+		w.CRM(node).Refresh()
+		w.LRM(node).Refresh()
 		all = append(all, w.CRM(node), w.LRM(node))
 	}
 	return all
@@ -45,6 +48,27 @@ var clockClauses = []Clause{
 			requireAbout(t, w, clocks(w)[0].Now(), c.Now())
 		}
 	}},
+	{Name: "both times pass alike", Check: func(t testing.TB, w World) {
+		for _, c := range clocks(w) {
+			wall, own := c.Now(), c.Monotonic()
+			w.Advance(5)
+			requireAbout(t, w, wall+5, c.Now())
+			require.InDelta(t, int64(own+5), int64(c.Monotonic()), float64(w.Slack()))
+		}
+	}},
+	{Name: "a sleep that ends early says so", Check: func(t testing.TB, w World) {
+		for _, node := range w.Nodes() {
+			c := w.CRM(node)
+			c.Refresh()
+			w.Queue("arm-ha")
+			var woken bool
+			took := w.Took(c, func() { woken = c.SleepUntil(c.Monotonic() + 3) })
+			if !woken {
+				require.GreaterOrEqual(t, took, int64(3))
+			}
+			require.LessOrEqual(t, took, 3+w.Slack())
+		}
+	}},
 	{Name: "a sleep takes its time", Check: func(t testing.TB, w World) {
 		for _, c := range clocks(w) {
 			requireTook(t, w, 0, c, func() { c.Sleep(0) })
@@ -54,18 +78,18 @@ var clockClauses = []Clause{
 	}},
 	{Name: "a sleep until some time takes what is left", Check: func(t testing.TB, w World) {
 		for _, c := range clocks(w) {
-			requireTook(t, w, 3, c, func() { c.SleepUntil(c.Now() + 3) })
+			requireTook(t, w, 3, c, func() { c.SleepUntil(c.Monotonic() + 3) })
 			w.Advance(10)
-			start := c.Now()
+			start := c.Monotonic()
 			requireTook(t, w, 3, c, func() { c.Sleep(1); c.SleepUntil(start + 3) })
 		}
 	}},
 	{Name: "a sleep until a time that has come takes none", Check: func(t testing.TB, w World) {
 		w.Advance(10)
 		for _, c := range clocks(w) {
-			requireTook(t, w, 0, c, func() { c.SleepUntil(c.Now()) })
-			requireTook(t, w, 0, c, func() { c.SleepUntil(c.Now() - 5) })
-			start := c.Now()
+			requireTook(t, w, 0, c, func() { c.SleepUntil(c.Monotonic()) })
+			requireTook(t, w, 0, c, func() { c.SleepUntil(c.Monotonic() - 5) })
+			start := c.Monotonic()
 			requireTook(t, w, 3, c, func() { c.Sleep(3); c.SleepUntil(start + 2) })
 			w.Advance(10)
 		}
