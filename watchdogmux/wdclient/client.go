@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"time"
 
 	"pveha/internal/ha"
@@ -24,8 +25,9 @@ const DefaultPath = "/run/watchdog-mux.sock"
 // above the second that the C daemon needs.
 const MinInterval = 5 * time.Second
 
-// writeTimeout keeps a multiplexer that does not read from blocking its client.
-const writeTimeout = time.Second
+// ioTimeout keeps a multiplexer that neither reads nor accepts from blocking
+// its client.
+const ioTimeout = time.Second
 
 const (
 	keepAlive = 0
@@ -39,13 +41,17 @@ var ErrClosed = errors.New("watchdog is closed")
 type Config struct {
 	Path  string               // of the socket, DefaultPath
 	Clock func() time.Duration // monotonic, from any beginning
+	// OnReconnect is told why the connection was lost, once there is another.
+	OnReconnect func(lost error)
 }
 
 // Client is an active client of the multiplexer. It is not for concurrent use.
 type Client struct {
-	conn  net.Conn
-	clock func() time.Duration
-	sent  time.Duration
+	config Config
+	conn   net.Conn
+	sent   time.Duration
+	lost   error // why conn is of no use any more
+	closed bool
 }
 
 var _ ha.Watchdog = (*Client)(nil)
@@ -60,40 +66,73 @@ func Open(config Config) (*Client, error) {
 		start := time.Now()
 		config.Clock = func() time.Duration { return time.Since(start) }
 	}
-	conn, err := net.Dial("unix", config.Path)
-	if err != nil {
+	c := &Client{config: config}
+	if err := c.connect(); err != nil {
 		return nil, fmt.Errorf("unable to open watchdog socket: %w", err)
 	}
+	return c, nil
+}
+
+func (c *Client) connect() error {
+	dialer := net.Dialer{Timeout: ioTimeout}
+	conn, err := dialer.Dial("unix", c.config.Path)
+	if err != nil {
+		return err
+	}
 	// To connect counts as a keep-alive.
-	return &Client{conn: conn, clock: config.Clock, sent: config.Clock()}, nil
+	c.conn, c.sent, c.lost = conn, c.config.Clock(), nil
+	return nil
 }
 
 // Update tells the multiplexer that all is well, unless it was told within
-// MinInterval. After an error the machine will be reset, or nothing watches it
-// any more: the multiplexer is gone.
+// MinInterval. A connection that was lost is made anew, in this call and in
+// every later one until it is there: a multiplexer that was restarted protects
+// the machine again, and one that gave up on the old connection resets it
+// whatever the new one says. After an error the machine will be reset, or
+// nothing watches it: there is no multiplexer.
 func (c *Client) Update() error {
-	if c.conn == nil {
+	if c.closed {
 		return ErrClosed
 	}
-	now := c.clock()
-	if now-c.sent < MinInterval {
-		return nil
+	now := c.config.Clock()
+	if c.lost == nil {
+		if now-c.sent < MinInterval {
+			return nil
+		}
+		err := c.write(keepAlive)
+		if err == nil {
+			c.sent = now
+			return nil
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			// It is there and does not read. Another connection would only be
+			// one more client for it.
+			return fmt.Errorf("watchdog update failed: %w", err)
+		}
+		c.lost = err
+		_ = c.conn.Close()
 	}
-	if err := c.write(keepAlive); err != nil {
-		return fmt.Errorf("watchdog update failed: %w", err)
+	lost := c.lost
+	if err := c.connect(); err != nil {
+		return fmt.Errorf("watchdog update failed: %w (and no new connection: %w)", lost, err)
 	}
-	c.sent = now
+	if c.config.OnReconnect != nil {
+		c.config.OnReconnect(lost)
+	}
 	return nil
 }
 
 // Close says goodbye, at once and whenever the last keep-alive was, and ends
 // the connection. After an error the machine may be reset.
 func (c *Client) Close() error {
-	if c.conn == nil {
+	if c.closed {
 		return ErrClosed
 	}
-	err := errors.Join(c.write(goodbye), c.conn.Close())
-	c.conn = nil
+	c.closed = true
+	err := c.lost
+	if err == nil {
+		err = errors.Join(c.write(goodbye), c.conn.Close())
+	}
 	if err != nil {
 		return fmt.Errorf("watchdog close failed: %w", err)
 	}
@@ -101,7 +140,7 @@ func (c *Client) Close() error {
 }
 
 func (c *Client) write(b byte) error {
-	if err := c.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	if err := c.conn.SetWriteDeadline(time.Now().Add(ioTimeout)); err != nil {
 		return err
 	}
 	_, err := c.conn.Write([]byte{b})

@@ -97,14 +97,75 @@ func TestClientTellsThatTheMultiplexerIsGone(t *testing.T) {
 	c, err := Open(Config{Path: path, Clock: func() time.Duration { return now }})
 	require.NoError(t, err)
 	require.NoError(t, take().Close())
+	require.NoError(t, os.Remove(path))
 	now += time.Minute
-	require.ErrorIs(t, c.Update(), syscall.EPIPE)
-	require.ErrorIs(t, c.Update(), syscall.EPIPE, "a failed update must be tried again")
+	for range 3 {
+		err = c.Update()
+		require.ErrorIs(t, err, syscall.EPIPE)
+		require.ErrorIs(t, err, os.ErrNotExist, "a lost connection must be made anew at once")
+	}
 	require.ErrorIs(t, c.Close(), syscall.EPIPE)
+	require.ErrorIs(t, c.Update(), ErrClosed)
 
 	_, err = Open(Config{Path: path + ".other"})
 	require.ErrorContains(t, err, "unable to open watchdog socket")
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestClientComesBackToARestartedMultiplexer(t *testing.T) {
+	path, take := listen(t)
+	now := time.Duration(0)
+	var lost []error
+	c, err := Open(Config{
+		Path: path, Clock: func() time.Duration { return now },
+		OnReconnect: func(err error) { lost = append(lost, err) },
+	})
+	require.NoError(t, err)
+	require.NoError(t, take().Close())
+	require.NoError(t, c.Update(), "too early to notice")
+	require.Empty(t, lost)
+
+	now += MinInterval
+	require.NoError(t, c.Update())
+	require.Len(t, lost, 1)
+	require.ErrorIs(t, lost[0], syscall.EPIPE)
+	mux := take()
+	now += MinInterval - 1
+	require.NoError(t, c.Update(), "to connect counts as a keep-alive")
+	now++
+	require.NoError(t, c.Update())
+	require.NoError(t, c.Close())
+	got, err := io.ReadAll(mux)
+	require.NoError(t, err)
+	require.Equal(t, "\x00V", string(got))
+	require.Len(t, lost, 1)
+}
+
+// A multiplexer that does not read must not be given one connection after the
+// other.
+func TestClientStaysWithAMultiplexerThatHangs(t *testing.T) {
+	path, take := listen(t)
+	now := time.Duration(0)
+	c, err := Open(Config{
+		Path: path, Clock: func() time.Duration { return now },
+		OnReconnect: func(error) { t.Error("a connection was given up that was there") },
+	})
+	require.NoError(t, err)
+	take()
+	_, ok := c.conn.(*net.UnixConn)
+	require.True(t, ok)
+	fill := make([]byte, 1<<16)
+	for {
+		require.NoError(t, c.conn.SetWriteDeadline(time.Now().Add(50*time.Millisecond)))
+		if _, err := c.conn.Write(fill); err != nil {
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			break
+		}
+	}
+	now += time.Minute
+	start := time.Now()
+	require.ErrorIs(t, c.Update(), os.ErrDeadlineExceeded)
+	require.Less(t, time.Since(start), 3*ioTimeout)
 }
 
 func TestClientHasAClockOfItsOwn(t *testing.T) {
