@@ -13,8 +13,8 @@ import (
 // long enough and that migration would improve it by enough.
 func (m *Manager) balance() {
 	opts := m.scheduling.AutoRebalance
-	if !opts.Enabled || m.anyMotion() {
-		return
+	if !opts.Enabled || m.extra || m.anyMotion() {
+		return // the hold is a time, given in rounds of ten seconds
 	}
 	switch m.scheduling.Mode {
 	case SchedulerStatic, SchedulerDynamic:

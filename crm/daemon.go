@@ -5,18 +5,23 @@ import (
 	"encoding/base64"
 	"fmt"
 
+	"pveha/crm/nodestate"
 	"pveha/internal/ha"
 )
 
 const (
-	// masterRoundTime is the least time between the starts of two rounds of the
-	// master, in seconds.
+	// masterRoundTime is the least time between the starts of two full rounds of
+	// the master, in seconds.
 	masterRoundTime = 10
+	// fencingRoundTime is the same between any two rounds while a node waits to
+	// be fenced, in seconds: its lock is to be had as soon as it is free. Only a
+	// prompt CRM has such rounds.
+	fencingRoundTime = 2
 	// quorumWait is the pause without quorum, in seconds.
 	quorumWait = 5
 	// idleRounds without a configured service let the master give up lock and
-	// watchdog: a quarter of an hour. That is longer than the LRM waits, so
-	// that no LRM is left without a master.
+	// watchdog: a quarter of an hour of full rounds. That is longer than the LRM
+	// waits, so that no LRM is left without a master.
 	idleRounds = 90
 )
 
@@ -31,6 +36,12 @@ type Config struct {
 	// node that was disarmed, as the Perl stack does and recorded logs show. It
 	// lets a guest run twice: only the simulator sets it, to compare logs.
 	DisarmedLockProves bool
+	// Prompt makes the CRM fence as soon as it may. A slave follows who is online,
+	// so that a node that died together with the master need not be watched for
+	// the whole fence delay once more by the next one; and the lock of a dead node
+	// is tried for every other second. The Perl stack does neither, and recorded
+	// logs show that: real daemons set it.
+	Prompt bool
 }
 
 // CRM is the cluster resource manager of one node.
@@ -43,9 +54,16 @@ type CRM struct {
 	watchdog ha.Watchdog // open while it protects the manager lock
 	disarmed bool        // the stack is fully disarmed: no watchdog needed
 
-	idle      int  // rounds as master without anything to manage
-	refreshed bool // the view of the cluster file system is consistent
+	pace      ha.Pace
+	full      bool     // this round counts, see ha.Pace
+	tried     ha.Epoch // last try for the manager lock as master
+	idle      int      // full rounds as master without anything to manage
+	refreshed bool     // the view of the cluster file system is consistent
 	stopping  bool
+
+	// seen is when each node was online last, as long as this node is quorate
+	// itself; for a prompt CRM.
+	seen nodestate.Sightings
 }
 
 // New returns a CRM that waits for quorum.
@@ -53,7 +71,7 @@ func New(env Env, cfg Config) *CRM {
 	if cfg.NewUID == nil {
 		cfg.NewUID = randomUID
 	}
-	c := &CRM{env: env, cfg: cfg, state: ha.CRMStartup}
+	c := &CRM{env: env, cfg: cfg, state: ha.CRMStartup, seen: nodestate.Sightings{}}
 	c.logState(ha.CRMWaitForQuorum)
 	return c
 }
@@ -82,15 +100,27 @@ func (c *CRM) RequestShutdown() {
 // change, then it does the work of that state and sleeps. It returns false
 // when the daemon has to end. What goes wrong in a round is logged, and the
 // next round tries again; an error is a defect of the daemon.
+//
+// A master's round that comes earlier than ten seconds after the last full one
+// is extra: an event brought it. It decides and acts as any other, but neither
+// refreshes the lock nor counts.
 func (c *CRM) Iterate() (alive bool, err error) {
 	c.refreshed = c.env.Refresh()
+	c.full = c.pace.Full(c.env.Monotonic(), masterRoundTime)
+	c.watchNodes()
+	if c.state == ha.CRMMaster && !c.full && !c.stopping && !(c.refreshed && c.env.Quorate()) {
+		// Whether that is a loss the full round finds out: an event must not
+		// make the master give up sooner than it would without.
+		c.endRound()
+		return true, nil
+	}
 	c.changeState()
 	switch c.state {
 	case ha.CRMWaitForQuorum:
 		if c.stopping {
 			return false, nil
 		}
-		c.env.Sleep(quorumWait)
+		c.env.SleepUntil(c.env.Monotonic() + quorumWait)
 		return true, nil
 	case ha.CRMSlave:
 		return !c.stopping, nil
@@ -140,6 +170,9 @@ func (c *CRM) becomeMasterOr(other ha.CRMState) {
 }
 
 func (c *CRM) stayMaster() {
+	if !c.full && !c.stopping {
+		return // the lock was taken less than ten seconds ago, and lives for 120
+	}
 	if !c.takeLock() {
 		c.enter(ha.CRMLostManagerLock)
 		return
@@ -170,10 +203,40 @@ func (c *CRM) enter(state ha.CRMState) {
 	if state != ha.CRMMaster {
 		return
 	}
+	c.pace.Reset() // full rounds count from here
+	c.full = c.pace.Full(c.env.Monotonic(), masterRoundTime)
 	// Where this fails the round tries again, and says why.
-	if m, err := newManager(c.env, c.cfg); err == nil {
+	if m, err := c.takeOver(); err == nil {
 		c.manager = m
 	}
+}
+
+func (c *CRM) takeOver() (*Manager, error) {
+	m, err := newManager(c.env, c.cfg)
+	if err != nil {
+		return nil, err
+	}
+	m.progress = c.progress
+	m.nodes.Remember(c.seen)
+	return m, nil
+}
+
+// watchNodes follows who is online. A node that has no quorum sees nobody, and
+// has nothing to remember when it comes back.
+func (c *CRM) watchNodes() {
+	if !c.cfg.Prompt {
+		return
+	}
+	if !c.refreshed || !c.env.Quorate() {
+		clear(c.seen)
+		return
+	}
+	members, err := c.env.Members()
+	if err != nil {
+		clear(c.seen)
+		return
+	}
+	c.seen.Update(members, c.env.Monotonic())
 }
 
 func (c *CRM) logState(state ha.CRMState) {

@@ -152,10 +152,10 @@ func TestMasterWithoutServicesGoesIdleAfter90Rounds(t *testing.T) {
 		"manager lock: yes", "update watchdog",
 		"info: cluster had no service configured for 90 rounds, going idle.",
 		"release manager lock: yes", "close watchdog",
-		"info: status change master => wait_for_quorum", "sleep 5",
+		"info: status change master => wait_for_quorum", "sleep until +5",
 	}, f.taken())
 	mustIterate(t, c)
-	require.Equal(t, []string{"sleep 5"}, f.taken())
+	require.Equal(t, []string{"sleep until +5"}, f.taken())
 
 	f.guest("vm:1", "node1", ha.RequestStarted)
 	mustIterate(t, c)

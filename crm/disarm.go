@@ -54,7 +54,7 @@ func (m *Manager) followManualMoves(r *round) {
 func (m *Manager) disarm(r *round) (done bool, err error) {
 	d := m.status.Disarm
 	if d.Mode != ha.DisarmFreeze && d.Mode != ha.DisarmIgnore {
-		m.log(ha.LevelErr, "", "unknown disarm-mode '%s', ignoring", d.Mode)
+		m.complain(ha.LevelErr, "", "unknown disarm-mode '%s', ignoring", d.Mode)
 		return true, nil
 	}
 	if r.only = m.deferDisarm(); r.only != nil {
@@ -91,7 +91,7 @@ func (m *Manager) deferDisarm() map[ha.SID]bool {
 		default:
 			continue
 		}
-		m.log(level, sid, "deferring disarm - service '%s' is in '%s' state", sid, state)
+		m.complain(level, sid, "deferring disarm - service '%s' is in '%s' state", sid, state)
 		if busy == nil {
 			busy = map[ha.SID]bool{}
 		}

@@ -87,7 +87,8 @@ type Commands interface {
 	// CommandsPending reports whether any command waits.
 	CommandsPending() (bool, error)
 	// TakeCommands empties the queue and returns what was in it, one command
-	// a line. When it fails the queue is as it was.
+	// a line. When it fails the queue is as it was. An empty queue is left as it
+	// is: a write would tell the whole cluster of nothing.
 	TakeCommands() (string, error)
 }
 

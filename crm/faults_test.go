@@ -189,6 +189,8 @@ var toleratedFailures = map[string]string{
 	"DynamicServices":   "the basic scheduler takes over",
 	"DynamicNodes":      "the basic scheduler takes over",
 	"ReadManagerStatus": "people are told of the fencing without the state of the cluster",
+	"ManagerLock":       "a slow round goes on, and its watchdog is not updated",
+	"watchdog.Update":   "a slow round goes on, and the next opens a new one",
 }
 
 // Any other failure ends the round with an error before the status is written.

@@ -53,6 +53,7 @@ func (m *Manager) fenceNodes() (changed bool, err error) {
 			if done, err = m.fence(s.Node); err != nil {
 				return changed, err
 			}
+			m.progress()
 			fenced[s.Node] = done
 		}
 		if !done {
@@ -105,7 +106,7 @@ func (m *Manager) stepRecovery(r *round, sid ha.SID, s *ha.ServiceStatus, cfg ha
 	}
 	node := m.placement().choose(sid, cfg, best)
 	if node == "" {
-		m.log(ha.LevelErr, sid,
+		m.complain(ha.LevelErr, sid,
 			"recovering service '%s' from fenced node '%s' failed, no recovery node found", sid, fenced)
 		if cfg.State == ha.RequestDisabled {
 			// Out of the recovery without a stop: the service runs nowhere.
@@ -115,14 +116,14 @@ func (m *Manager) stepRecovery(r *round, sid ha.SID, s *ha.ServiceStatus, cfg ha
 		return nil
 	}
 	if node == fenced { // rules allow no other, and it is back
-		m.log(ha.LevelInfo, sid, "recover service '%s' to previous failed and fenced node '%s' again", sid, node)
+		m.complain(ha.LevelInfo, sid, "recover service '%s' to previous failed and fenced node '%s' again", sid, node)
 	} else {
-		m.log(ha.LevelInfo, sid, "recover service '%s' from fenced node '%s' to node '%s'", sid, fenced, node)
+		m.complain(ha.LevelInfo, sid, "recover service '%s' from fenced node '%s' to node '%s'", sid, fenced, node)
 	}
 	if err := m.takeOver(sid, fenced, node); err != nil {
 		// One guest that cannot be moved must not stop the recovery of the
 		// others; the next round tries again.
-		m.log(ha.LevelErr, sid, "recovering service '%s' from fenced node '%s' failed: %v", sid, fenced, err)
+		m.complain(ha.LevelErr, sid, "recovering service '%s' from fenced node '%s' failed: %v", sid, fenced, err)
 		return nil
 	}
 	if c, ok := r.services[sid]; ok {

@@ -14,8 +14,8 @@ import (
 // has groups, every round works with rules made from them; as soon as every
 // node can read rules, the master replaces the groups for good.
 const (
-	groupFirstTry   = 3          // rounds after taking over, for the nodes to settle
-	groupRetry      = 6          // rounds between two tries
+	groupFirstTry   = 3          // full rounds after taking over, for the nodes to settle
+	groupRetry      = 6          // full rounds between two tries
 	rulesMinVersion = "9.0.0~16" // first pve-manager version that reads rules
 )
 
@@ -30,7 +30,7 @@ func (m *Manager) migrateGroups() error {
 	if err != nil {
 		return err
 	}
-	if len(groups.ByID)+len(groups.Broken) == 0 {
+	if len(groups.ByID)+len(groups.Broken) == 0 || m.extra {
 		return nil
 	}
 	m.groupRounds--
@@ -119,6 +119,7 @@ func (m *Manager) canReplaceGroups() error {
 		if err := m.nodeReadsRules(node); err != nil {
 			return err
 		}
+		m.progress()
 	}
 	return nil
 }

@@ -48,10 +48,10 @@ func (m *Manager) scheduler() (usage.Usage, map[ha.SID]usage.Service, error) {
 		u, guests, err = m.dynamicScheduler()
 	case SchedulerBasic:
 	default:
-		m.log(ha.LevelWarning, "", "got unknown scheduler mode '%s', using 'basic'", mode)
+		m.complain(ha.LevelWarning, "", "got unknown scheduler mode '%s', using 'basic'", mode)
 	}
 	if err != nil {
-		m.log(ha.LevelWarning, "", "fallback to 'basic' scheduler mode, init for '%s' failed - %v", mode, err)
+		m.complain(ha.LevelWarning, "", "fallback to 'basic' scheduler mode, init for '%s' failed - %v", mode, err)
 	}
 	if u == nil || err != nil {
 		guests, err = m.env.BasicServices()
@@ -92,7 +92,7 @@ func (m *Manager) addUsage(sid ha.SID, s *ha.ServiceStatus) {
 
 func (m *Manager) add(sid ha.SID, p usage.Placement) {
 	if err := m.usage.Add(sid, p); err != nil {
-		m.log(ha.LevelWarning, sid, "%v", err)
+		m.complain(ha.LevelWarning, sid, "%v", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package crm
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,9 +32,14 @@ type Manager struct {
 
 	unprovable map[string]bool // nodes that are lost and cannot be fenced, as the log says already
 
-	imbalancedRounds int // rounds in a row with too high an imbalance; not kept over a change of master
-	groupRounds      int // rounds until the next try to migrate groups to rules
+	imbalancedRounds int // full rounds in a row with too high an imbalance; not kept over a change of master
+	groupRounds      int // full rounds until the next try to migrate groups to rules
 	fullyDisarmed    bool
+
+	progress func()          // the round has come a step further
+	written  []byte          // the last status that was written, but for its time
+	extra    bool            // this round is one that an event brought
+	said     map[string]bool // complaints since the last full round began
 }
 
 // newManager takes over from the last master what cannot be found out anew.
@@ -54,11 +60,13 @@ func newManager(env Env, cfg Config) (*Manager, error) {
 		},
 		unprovable:  map[string]bool{},
 		groupRounds: groupFirstTry,
+		progress:    func() {},
+		said:        map[string]bool{},
 	}
 	if m.services == nil {
 		m.services = map[ha.SID]*ha.ServiceStatus{}
 	}
-	m.nodes = nodestate.New(nodestate.Config{Now: env.Now, Log: env.Log}, old.NodeStatus)
+	m.nodes = nodestate.New(nodestate.Config{Now: env.Monotonic, Log: env.Log}, old.NodeStatus)
 	if err := m.readScheduling(); err != nil {
 		return nil, err
 	}
@@ -73,10 +81,22 @@ type round struct {
 	only     map[ha.SID]bool // when not nil: the services to work on
 }
 
-// Round is one round of the master: read, decide, write manager_status. After
-// an error the status in memory may be ahead of the written one; the next
+// Round is one full round of the master: read, decide, write manager_status.
+// After an error the status in memory may be ahead of the written one; the next
 // round goes on from memory.
 func (m *Manager) Round() error {
+	clear(m.said)
+	return m.round(false)
+}
+
+// ExtraRound is a round that an event brought between full ones. It decides as
+// they do, and leaves to them what happens once a round and not because of
+// something: counting, the routine renewal of orders that were carried out, and
+// a status that has not changed. What it has to complain of is told once.
+func (m *Manager) ExtraRound() error { return m.round(true) }
+
+func (m *Manager) round(extra bool) error {
+	m.extra = extra
 	members, err := m.env.Members()
 	if err != nil {
 		return err
@@ -91,7 +111,7 @@ func (m *Manager) Round() error {
 		return err
 	}
 	if !m.nodes.Operational(m.env.NodeName()) {
-		m.log(ha.LevelInfo, "", "master seems offline")
+		m.complain(ha.LevelInfo, "", "master seems offline")
 		return nil
 	}
 	if err := m.readConfig(r); err != nil {
@@ -119,10 +139,15 @@ func (m *Manager) Round() error {
 // master needs no watchdog.
 func (m *Manager) FullyDisarmed() bool { return m.fullyDisarmed }
 
+// maxPasses is far more than any service takes through its lifecycle.
+const maxPasses = 100
+
 // settle steps every service and fences nodes until nothing changes any more:
-// a service may go through several states in one round.
+// a service may go through several states in one round. One that never comes to
+// rest must not hold up the round for ever, and keep the watchdog alive by what
+// looks like progress.
 func (m *Manager) settle(r *round) error {
-	for {
+	for range maxPasses {
 		stepped, err := m.stepServices(r)
 		if err != nil {
 			return err
@@ -135,6 +160,8 @@ func (m *Manager) settle(r *round) error {
 			return nil
 		}
 	}
+	m.log(ha.LevelErr, "", "services do not come to rest, going on in the next round")
+	return nil
 }
 
 func (m *Manager) stepServices(r *round) (changed bool, err error) {
@@ -153,6 +180,7 @@ func (m *Manager) stepServices(r *round) (changed bool, err error) {
 		if s.State != before {
 			changed = true
 		}
+		m.progress()
 	}
 	return changed, nil
 }
@@ -165,6 +193,7 @@ func (m *Manager) readLRMs() (*round, error) {
 		if err != nil {
 			return nil, err
 		}
+		m.progress()
 		r.modes[node] = status.Mode
 		if status.Mode == "" {
 			r.modes[node] = ha.ModeActive
@@ -281,11 +310,32 @@ func (m *Manager) compileRules(r *round, groups *hacfg.Groups, digest string) er
 	return nil
 }
 
+// writeStatus writes the status: in a full round always, for people take one
+// that is older than 30 seconds for that of a dead master, else when it has
+// changed.
 func (m *Manager) writeStatus() error {
+	m.progress()
 	m.status.NodeStatus = m.nodes.Statuses()
 	m.status.ServiceStatus = m.services
+	m.status.Timestamp = 0
+	content := m.status.Encode()
+	if m.extra && bytes.Equal(content, m.written) {
+		return nil
+	}
 	m.status.Timestamp = m.env.Now()
-	return m.env.WriteManagerStatus(m.status)
+	m.written = nil // after an error nobody knows what is there
+	if err := m.env.WriteManagerStatus(m.status); err != nil {
+		return err
+	}
+	m.written = content
+	return nil
+}
+
+// fencing reports whether a node waits to be fenced.
+func (m *Manager) fencing() bool {
+	return slices.ContainsFunc(m.nodes.Nodes(), func(node string) bool {
+		return m.nodes.State(node) == ha.NodeFence
+	})
 }
 
 // sids returns the IDs of all managed services, sorted. Callers must not change
@@ -295,6 +345,17 @@ func (m *Manager) sids() []ha.SID {
 		m.sorted = slices.Sorted(maps.Keys(m.services))
 	}
 	return m.sorted
+}
+
+// complain logs what holds until somebody does something about it, and is said
+// in every full round until then. Extra rounds say it only when it is new.
+func (m *Manager) complain(level ha.Level, sid ha.SID, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if m.extra && m.said[text] {
+		return
+	}
+	m.said[text] = true
+	m.log(level, sid, "%s", text)
 }
 
 func (m *Manager) log(level ha.Level, sid ha.SID, format string, args ...any) {

@@ -9,7 +9,6 @@ import (
 // masterRound does the work of the master. Whatever goes wrong in the
 // manager's round is logged; the next round tries again.
 func (c *CRM) masterRound() (alive bool) {
-	start := c.env.Now()
 	if c.stopping {
 		c.resign()
 		return false
@@ -17,8 +16,17 @@ func (c *CRM) masterRound() (alive bool) {
 	if err := c.manage(); err != nil {
 		c.log(ha.LevelErr, fmt.Sprintf("got unexpected error - %v", err))
 	}
-	c.env.SleepUntil(start + masterRoundTime)
+	c.endRound()
 	return true
+}
+
+// endRound waits for the next round of the master: the full one, or an event.
+func (c *CRM) endRound() {
+	until := c.pace.Next(masterRoundTime)
+	if c.cfg.Prompt && c.manager != nil && c.manager.fencing() {
+		until = min(until, c.env.Monotonic()+fencingRoundTime)
+	}
+	c.env.SleepUntil(until)
 }
 
 func (c *CRM) manage() error {
@@ -29,13 +37,17 @@ func (c *CRM) manage() error {
 		return nil
 	}
 	if c.manager == nil { // taking over had failed
-		m, err := newManager(c.env, c.cfg)
+		m, err := c.takeOver()
 		if err != nil {
 			return err
 		}
 		c.manager = m
 	}
-	if err := c.manager.Round(); err != nil {
+	round := c.manager.Round
+	if !c.full {
+		round = c.manager.ExtraRound
+	}
+	if err := round(); err != nil {
 		return err
 	}
 	switch disarmed := c.manager.FullyDisarmed(); {
@@ -69,16 +81,17 @@ const (
 // takeLock takes or refreshes the manager lock, and updates the watchdog that
 // protects it. A node without a working watchdog gives the lock to another.
 func (c *CRM) takeLock() bool {
-	start := c.env.Now()
+	start := c.env.Monotonic()
 	for try := 1; ; try++ {
 		if c.env.ManagerLock() {
 			break
 		}
-		if try == lockTries || c.env.Now()-start > lockSeconds {
+		if try == lockTries || c.env.Monotonic()-start > lockSeconds {
 			return false
 		}
 		c.env.Sleep(1)
 	}
+	c.tried = c.env.Monotonic()
 	if err := c.protect(); err != nil {
 		c.log(ha.LevelErr, fmt.Sprintf("giving up the manager lock - %v", err))
 		c.env.ReleaseManagerLock()
@@ -86,6 +99,29 @@ func (c *CRM) takeLock() bool {
 		return false
 	}
 	return true
+}
+
+// progressTime is how often a long round refreshes the lock and updates the
+// watchdog, in seconds: as often as full rounds do.
+const progressTime = masterRoundTime
+
+// progress is called wherever a round has come a step further. A round may be
+// slow: as long as it gets on, its watchdog must not expire. But the watchdog is
+// never updated for a lock that is not refreshed too: the machine has to be
+// dead before another can have the lock. A call that hangs makes no progress,
+// and the watchdog does what it is there for.
+func (c *CRM) progress() {
+	now := c.env.Monotonic()
+	if now-c.tried < progressTime {
+		return
+	}
+	c.tried = now
+	if !c.env.ManagerLock() || c.watchdog == nil {
+		return // the next full round tries harder, or gives up
+	}
+	if err := c.watchdog.Update(); err != nil {
+		c.log(ha.LevelErr, fmt.Sprintf("watchdog update failed - %v", err))
+	}
 }
 
 // protect updates the watchdog, or opens it where the stack is armed. One that

@@ -73,7 +73,7 @@ func (m *Manager) obeyStop(sid ha.SID, s *ha.ServiceStatus, timeout string) erro
 	// would be started again. The command waits until it can be written, and
 	// holds up no other service.
 	if err := m.env.UpdateServices(map[ha.SID]ServiceChange{sid: {State: ha.RequestStopped}}); err != nil {
-		m.log(ha.LevelErr, sid, "stopping service '%s' failed, trying again: %v", sid, err)
+		m.complain(ha.LevelErr, sid, "stopping service '%s' failed, trying again: %v", sid, err)
 		s.Cmd = []string{taskStop, timeout}
 		return nil
 	}

@@ -32,7 +32,7 @@ func (m *Manager) placement() placement {
 		usage:    m.usage,
 		services: m.services,
 		warn: func(sid ha.SID, err error) {
-			m.log(ha.LevelErr, sid, "%v", err)
+			m.complain(ha.LevelErr, sid, "%v", err)
 		},
 	}
 }

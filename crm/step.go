@@ -40,7 +40,7 @@ func (m *Manager) step(r *round, sid ha.SID, s *ha.ServiceStatus) error {
 	case ha.Error:
 		return m.stepError(sid, s, cfg)
 	default: // written by a newer stack: no reason to leave the others alone
-		m.log(ha.LevelErr, sid, "unknown service state '%s'", s.State)
+		m.complain(ha.LevelErr, sid, "unknown service state '%s'", s.State)
 		return nil
 	}
 }
@@ -86,7 +86,7 @@ func (m *Manager) stepStopped(r *round, sid ha.SID, s *ha.ServiceStatus, cfg ha.
 }
 
 func (m *Manager) logUnknownRequest(sid ha.SID, cfg ha.ServiceConfig) {
-	m.log(ha.LevelErr, sid, "service '%s' - unknown state '%s' in service configuration", sid, cfg.State)
+	m.complain(ha.LevelErr, sid, "service '%s' - unknown state '%s' in service configuration", sid, cfg.State)
 }
 
 func (m *Manager) stepRequestStart(sid ha.SID, s *ha.ServiceStatus, cfg ha.ServiceConfig) error {

@@ -11,6 +11,7 @@ import (
 // configuration, obey a command, judge what the LRM reports, find the best
 // place.
 func (m *Manager) stepStarted(r *round, sid ha.SID, s *ha.ServiceStatus, cfg ha.ServiceConfig, res *ha.Result) error {
+	wasRunning := s.Running
 	gone, err := m.leaveLostNode(r, sid, s)
 	if gone || err != nil {
 		return err
@@ -32,7 +33,13 @@ func (m *Manager) stepStarted(r *round, sid ha.SID, s *ha.ServiceStatus, cfg ha.
 	if failed || err != nil {
 		return err
 	}
-	return m.settlePlace(sid, s, cfg, res, pref)
+	renew := res != nil
+	if m.extra && wasRunning && s.Running {
+		// The LRM looked and found the service running, as it was. Were the
+		// order renewed at once, the LRM would look again at once, and so on.
+		renew = false
+	}
+	return m.settlePlace(sid, s, cfg, renew, pref)
 }
 
 // leaveLostNode marks the service for fencing when its node is lost. It
@@ -92,7 +99,7 @@ func (m *Manager) judge(sid ha.SID, s *ha.ServiceStatus, cfg ha.ServiceConfig, r
 
 // settlePlace sends a started service to the node where it should be, or arms
 // it anew where it is.
-func (m *Manager) settlePlace(sid ha.SID, s *ha.ServiceStatus, cfg ha.ServiceConfig, res *ha.Result, pref preference) error {
+func (m *Manager) settlePlace(sid ha.SID, s *ha.ServiceStatus, cfg ha.ServiceConfig, renew bool, pref preference) error {
 	node := m.placement().choose(sid, cfg, pref)
 	if node != "" && node != s.Node {
 		m.dropMaintenanceNode(sid, s, node)
@@ -114,7 +121,7 @@ func (m *Manager) settlePlace(sid ha.SID, s *ha.ServiceStatus, cfg ha.ServiceCon
 			sid, s.MaintenanceNode)
 		s.MaintenanceNode = ""
 	}
-	if res != nil {
+	if renew {
 		// A new order lets the LRM start the service again when it dies; only
 		// after the result of the last one was taken, so that none is lost.
 		s.UID = m.cfg.NewUID(s.State)

@@ -71,6 +71,35 @@ func New(cfg Config, initial map[string]ha.NodeState) *Tracker {
 	return t
 }
 
+// Remember takes over when nodes were last seen online by somebody who was no
+// master then, in the time of [Config.Now]. What the tracker saw itself counts
+// for more.
+func (t *Tracker) Remember(seen Sightings) {
+	for node, at := range seen {
+		if _, known := t.lastOnline[node]; !known {
+			t.lastOnline[node] = at
+		}
+	}
+}
+
+// Sightings is when each node was last seen online.
+type Sightings map[string]ha.Epoch
+
+// Update takes in who is online now. A node that was never seen online counts
+// from the first look at it, as in a Tracker; one that left the cluster is
+// forgotten.
+func (s Sightings) Update(members map[string]Member, now ha.Epoch) {
+	for node, member := range members {
+		if _, known := s[node]; member.Online || !known {
+			s[node] = now
+		}
+	}
+	maps.DeleteFunc(s, func(node string, _ ha.Epoch) bool {
+		_, ok := members[node]
+		return !ok
+	})
+}
+
 // State returns the state of a node, NodeUnknown for one never heard of.
 func (t *Tracker) State(node string) ha.NodeState {
 	if s, ok := t.states[node]; ok {
