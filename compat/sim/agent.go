@@ -50,7 +50,7 @@ func (a agent) Start(sid ha.SID) error {
 
 // Shutdown stops the guest, unless it is locked or fails on purpose.
 func (a agent) Shutdown(sid ha.SID, _ string) error {
-	if sid.Type() == "fa" && behaviourOf(sid).cannotStop {
+	if sid.Type() == "fa" && behaviourOf(sid).cannotStop || a.failsOnDemand(sid, "stop") {
 		return nil
 	}
 	lock, err := a.lockOf(sid)
@@ -119,6 +119,9 @@ func (a agent) logf(level ha.Level, format string, args ...any) {
 
 // fails reports whether this try of an action fails on purpose.
 func (a agent) fails(sid ha.SID, action string) bool {
+	if a.failsOnDemand(sid, action) {
+		return true
+	}
 	if sid.Type() != "fa" {
 		return false
 	}
@@ -132,6 +135,12 @@ func (a agent) fails(sid ha.SID, action string) bool {
 	}
 	a.cluster.attempts[key] = 0
 	return false
+}
+
+// failsOnDemand reports whether a command wants this try to fail.
+func (a agent) failsOnDemand(sid ha.SID, action string) bool {
+	g := a.cluster.cfs.guests[sid]
+	return g != nil && g.failsNow(action)
 }
 
 // behaviour is what the digits in the name of an "fa" service say. The first

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"strconv"
 
 	"pveha/crm"
@@ -20,8 +21,14 @@ type Options struct {
 	// OnChange, when set, is told every change of a service's state.
 	OnChange func(sid ha.SID, from, to ha.ServiceState)
 	// Slips copies those slips of the Perl stack that recorded logs show and
-	// ours does not make; see slips.go.
+	// ours does not make; see slips.go. A scenario with commands that the Perl
+	// stack's simulator does not have is never compared with its logs, so it
+	// has no slips.
 	Slips bool
+	// OnExecute, when set, is told every command before it is carried out.
+	OnExecute func(Command)
+	// Endless lets the simulation go on for as long as it is driven.
+	Endless bool
 	// Wire passes every status file through its text form, as on a real
 	// cluster, instead of handing over the value.
 	Wire bool
@@ -32,6 +39,13 @@ type Cluster struct {
 	scenario *Scenario
 	opts     Options
 	now      ha.Epoch
+	limit    ha.Epoch // the simulation is given up then
+	muted    bool     // nothing is logged: somebody only looks
+
+	roundStart     ha.Epoch
+	scheduling     crm.Scheduling
+	shutdownPolicy ha.ShutdownPolicy
+	maxWorkers     int
 
 	nodes map[string]*node
 	names []string // of the nodes, sorted
@@ -54,6 +68,7 @@ type node struct {
 	nodeSetup
 	running   map[ha.SID]bool // guests by their state; a guest that moved away has none
 	watchdogs []*watchdog
+	workers   []worker
 
 	crm        *crm.CRM // nil: not running
 	lrm        *lrm.LRM
@@ -74,7 +89,14 @@ func New(s *Scenario, opts Options) (*Cluster, error) {
 		attempts: map[attempt]int{},
 		lrms:     &lrm.Process{},
 		skip:     map[string]int{},
+		limit:    max(maxTime, s.lastTime+maxLoopTime),
+
+		scheduling: s.scheduling, shutdownPolicy: s.shutdownPolicy, maxWorkers: s.maxWorkers,
 	}
+	if opts.Endless {
+		c.limit = math.MaxInt64
+	}
+	c.opts.Slips = opts.Slips && !s.extended
 	if n := len(c.names); loopTime(n) >= maxLoopTime {
 		return nil, fmt.Errorf("unable to simulate %d nodes: a round of all would take longer than"+
 			" watchdogs and locks allow (at most %d)", n, (maxLoopTime-1)/2)
@@ -82,8 +104,8 @@ func New(s *Scenario, opts Options) (*Cluster, error) {
 	c.cfs = newCFS(s, opts)
 	for _, name := range c.names {
 		n := &node{name: name, nodeSetup: s.nodes[name], running: maps.Clone(s.running[name])}
-		n.crmEnv = &env{cluster: c, node: n, daemon: "crm"}
-		n.lrmEnv = &env{cluster: c, node: n, daemon: "lrm"}
+		n.crmEnv = &env{cluster: c, node: n, daemon: daemonCRM}
+		n.lrmEnv = &env{cluster: c, node: n, daemon: daemonLRM}
 		c.nodes[name] = n
 	}
 	return c, nil
@@ -152,7 +174,7 @@ func (c *Cluster) powerOff(n *node) {
 			n.lrmEnv.info("killed by poweroff")
 			n.lrm, n.lrmRestart = nil, false
 		}
-		n.watchdogs = nil
+		n.watchdogs, n.workers = nil, nil
 		n.running = map[ha.SID]bool{}
 	}
 	n.power, n.network, n.shutdown = false, false, ""

@@ -27,8 +27,15 @@ const (
 	VerbService     Verb = "service"             // SID ACTION ...
 	VerbDelay       Verb = "delay"               // SECONDS
 	VerbSkipRound   Verb = "skip-round"          // crm|lrm [ROUNDS]
+	VerbAt          Verb = "at"                  // SECONDS: first in a step that has its time
+	VerbEnd         Verb = "end"                 // last in a scenario that says when it ends
+	VerbRule        Verb = "rule"                // add TYPE ID KEY=VALUE... | set ID KEY=VALUE... | delete ID
+	VerbGroup       Verb = "group"               // add ID KEY=VALUE... | set ID KEY=VALUE... | delete ID
+	VerbDatacenter  Verb = "datacenter"          // set KEY=VALUE...
 	actionSetStatic      = "set-static-stats"
 	actionSetDyn         = "set-dynamic-stats"
+	actionSet            = "set"
+	actionFail           = "fail"
 )
 
 // Command is one checked command of a scenario.
@@ -42,11 +49,29 @@ type Command struct {
 	Number int      // seconds of a delay, rounds of a skip-round
 }
 
+// extends reports whether a command is one that the Perl stack's simulator does
+// not have.
+func (c Command) extends() bool {
+	switch c.Verb {
+	case VerbAt, VerbEnd, VerbRule, VerbGroup, VerbDatacenter:
+		return true
+	case VerbService:
+		return c.Action == actionSet || c.Action == actionFail
+	case VerbPower, VerbNetwork, VerbCFS, VerbVersion, VerbReboot, VerbShutdown,
+		VerbRestartLRM, VerbCRM, VerbDelay, VerbSkipRound:
+	}
+	return false
+}
+
 // ParseCommand checks a command's words. Whether nodes and services exist is
 // up to the scenario or the cluster it is meant for.
 func ParseCommand(text string) (Command, error) {
 	cmd := Command{Text: text}
 	words := strings.Fields(text)
+	if text == string(VerbEnd) {
+		cmd.Verb = VerbEnd
+		return cmd, nil
+	}
 	if len(words) < 2 {
 		return cmd, wrapCommand(text, errors.New("a command needs a verb and what it is for"))
 	}
@@ -56,7 +81,7 @@ func ParseCommand(text string) (Command, error) {
 	}
 	var err error
 	switch cmd.Verb {
-	case VerbDelay:
+	case VerbDelay, VerbAt:
 		cmd.Number, err = parseCount("seconds", words[1])
 		if err == nil && len(words) > 2 {
 			err = fmt.Errorf("%q is too much", words[2])
@@ -70,6 +95,11 @@ func ParseCommand(text string) (Command, error) {
 	case VerbPower, VerbNetwork, VerbCFS, VerbVersion, VerbReboot, VerbShutdown, VerbRestartLRM, VerbCRM:
 		cmd.Node = words[1]
 		err = checkNodeAction(cmd)
+	case VerbRule, VerbGroup, VerbDatacenter:
+		cmd.Action, cmd.Args = words[1], words[2:]
+		err = checkConfigAction(cmd)
+	case VerbEnd:
+		err = fmt.Errorf("%q is too much", words[1])
 	default:
 		err = fmt.Errorf("unknown verb %q", cmd.Verb)
 	}
@@ -157,7 +187,8 @@ func checkNodeAction(c Command) error {
 			names = []string{"mode"}
 			err = oneOf("mode", c.arg(0), string(ha.DisarmFreeze), string(ha.DisarmIgnore))
 		}
-	case VerbService, VerbDelay, VerbSkipRound: // no commands for a node
+	case VerbService, VerbDelay, VerbSkipRound, VerbAt, VerbEnd, VerbRule, VerbGroup, VerbDatacenter:
+		// no commands for a node
 	}
 	if err != nil {
 		return err
@@ -191,6 +222,11 @@ func checkServiceAction(c Command) error {
 	case actionSetDyn:
 		_, err := statValues(c, "cpu", "mem")
 		return err
+	case actionSet:
+		_, err := serviceSettings(c)
+		return err
+	case actionFail:
+		return checkFail(c)
 	}
 	return fmt.Errorf("unknown action %q for a service", c.Action)
 }

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"errors"
 	"fmt"
 
 	"pveha/crm"
@@ -10,12 +9,18 @@ import (
 	"pveha/lrm"
 )
 
+// The daemons, as the log and the commands name them.
+const (
+	daemonCRM = "crm"
+	daemonLRM = "lrm"
+)
+
 // env is the environment of one daemon on one node. Its clock stands still
 // while the daemon works; what the work would have taken is only added up.
 type env struct {
 	cluster *Cluster
 	node    *node
-	daemon  string // "crm" or "lrm"
+	daemon  string // daemonCRM or daemonLRM
 	now     ha.Epoch
 	spent   int64 // seconds the current round would have taken
 }
@@ -50,11 +55,17 @@ func (e *env) sync() {
 	e.now = max(e.now, e.cluster.now)
 }
 
-// Now returns the time at which the round began.
-func (e *env) Now() ha.Epoch { return e.now }
+// Now returns the time at which the round began. With workers, who go on in the
+// meantime, the LRM sees its round pass.
+func (e *env) Now() ha.Epoch {
+	if e.cluster.maxWorkers > 0 && e.daemon == daemonLRM {
+		return e.now + ha.Epoch(e.spent)
+	}
+	return e.now
+}
 
 // Monotonic is the same: nobody sets the clock of the simulation.
-func (e *env) Monotonic() ha.Epoch { return e.now }
+func (e *env) Monotonic() ha.Epoch { return e.Now() }
 
 // Sleep makes the round longer.
 func (e *env) Sleep(seconds int64) { e.spent += seconds }
@@ -112,12 +123,12 @@ func (e *env) NodeVersion(name string) (string, error) {
 
 // Scheduling returns the cluster's scheduling settings.
 func (e *env) Scheduling() (crm.Scheduling, error) {
-	return e.cluster.scenario.scheduling, nil
+	return e.cluster.scheduling, nil
 }
 
 // ShutdownPolicy returns the cluster's shutdown policy.
 func (e *env) ShutdownPolicy() (ha.ShutdownPolicy, error) {
-	return e.cluster.scenario.shutdownPolicy, nil
+	return e.cluster.shutdownPolicy, nil
 }
 
 // NodeShutdown reports whether a command shuts the node down.
@@ -126,17 +137,6 @@ func (e *env) NodeShutdown() (shutdown, reboot bool, err error) {
 	reboot = e.node.shutdown == string(VerbReboot)
 	return shutdown || reboot, reboot, nil
 }
-
-// MaxWorkers is zero: orders are carried out within the round.
-func (e *env) MaxWorkers() (int, error) { return 0, nil }
-
-// StartWorker is never called.
-func (e *env) StartWorker(lrm.Order) error {
-	return errors.New("the simulation has no workers")
-}
-
-// FinishedWorkers returns none.
-func (e *env) FinishedWorkers() []lrm.Finished { return nil }
 
 // GuestAlive knows nothing: the LRM looks after every guest in every round, as
 // the Perl stack does.

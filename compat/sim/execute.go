@@ -13,7 +13,15 @@ const defaultLock = "backup"
 
 // Execute carries out one command; from is who says so in the log.
 func (c *Cluster) Execute(cmd Command, from string) error {
+	if c.opts.OnExecute != nil && cmd.Verb != VerbAt && cmd.Verb != VerbEnd {
+		c.opts.OnExecute(cmd)
+	}
 	switch cmd.Verb {
+	case VerbAt, VerbEnd:
+		return nil
+	case VerbRule, VerbGroup, VerbDatacenter:
+		c.logf(ha.LevelInfo, from, "execute %s", cmd.Text)
+		return c.executeConfig(cmd)
 	case VerbDelay:
 		c.logf(ha.LevelInfo, logCommands, "execute %s", cmd.Text)
 		c.nextStepAt = c.now + ha.Epoch(cmd.Number)
@@ -70,7 +78,8 @@ func (c *Cluster) executeNode(cmd Command, n *node) {
 		}
 	case VerbCRM:
 		c.executeCRM(cmd, n)
-	case VerbService, VerbDelay, VerbSkipRound: // no commands for a node
+	case VerbService, VerbDelay, VerbSkipRound, VerbAt, VerbEnd, VerbRule, VerbGroup, VerbDatacenter:
+		// no commands for a node
 	}
 }
 
@@ -112,6 +121,10 @@ func (c *Cluster) executeService(cmd Command) error {
 	switch cmd.Action {
 	case "started", "stopped", "disabled", "ignored":
 		g.State = ha.RequestState(cmd.Action)
+	case actionSet:
+		return c.setService(cmd, g)
+	case actionFail:
+		g.fail(cmd.arg(0), cmd.arg(1))
 	case actionSetStatic:
 		return setFigures(c.cfs.staticStats, cmd, "maxcpu", "maxmem")
 	case actionSetDyn:

@@ -57,6 +57,9 @@ func (l Line) String() string {
 }
 
 func (c *Cluster) writeLog(level string, at ha.Epoch, from, text string) {
+	if c.muted {
+		return
+	}
 	line := Line{At: at, Level: level, From: from, Text: strings.TrimSuffix(text, "\n")}
 	if c.opts.OnLine != nil {
 		c.opts.OnLine(line)

@@ -27,7 +27,7 @@ func loopTime(n int) ha.Epoch { return max(2*ha.Epoch(n), minLoopTime) }
 
 // Run plays the scenario to its end.
 func (c *Cluster) Run() error {
-	c.logf(ha.LevelInfo, logHardware, "starting simulation")
+	c.Begin()
 	for {
 		done, err := c.Loop()
 		if err != nil {
@@ -35,38 +35,90 @@ func (c *Cluster) Run() error {
 			return err
 		}
 		if done {
-			c.logf(ha.LevelInfo, logHardware, "exit simulation - done")
+			c.End()
 			return nil
 		}
 	}
 }
 
+// Begin and End write the first and the last line of a log.
+func (c *Cluster) Begin() { c.logf(ha.LevelInfo, logHardware, "starting simulation") }
+
+// End writes the last line of a log; see Begin.
+func (c *Cluster) End() { c.logf(ha.LevelInfo, logHardware, "exit simulation - done") }
+
 // Loop runs one round of every daemon, and then carries out the next step of
 // the scenario when it is time. It returns true at the end of the scenario.
 func (c *Cluster) Loop() (done bool, err error) {
-	start := c.now
+	if err := c.Round(); err != nil {
+		return true, err
+	}
+	return c.EndRound()
+}
+
+// Round begins a round: every daemon has its turn, a second each. The time
+// until the next round is still to pass; see EndRound and CutRound.
+func (c *Cluster) Round() error {
+	c.roundStart = c.now
 	for i, name := range c.names {
 		n := c.nodes[name]
 		if err := c.roundCRM(n, i == 0); err != nil {
-			return true, err
+			return err
 		}
 		if err := c.roundLRM(n, i == 0); err != nil {
-			return true, err
+			return err
 		}
 		c.checkWatchdogs()
 	}
 	for daemon, rounds := range c.skip {
 		c.skip[daemon] = max(rounds-1, 0)
 	}
-	c.now = max(c.now, start+loopTime(len(c.names)))
-	if c.now > maxTime {
-		return true, fmt.Errorf("simulation exceeded maximum time (%d) - force end", maxTime)
-	}
+	return nil
+}
+
+// RoundEnd is when the round that was begun last is over, if nobody cuts it.
+func (c *Cluster) RoundEnd() ha.Epoch { return max(c.now, c.roundStart+loopTime(len(c.names))) }
+
+// CutRound lets time pass until t, or until the end of the round when that is
+// sooner. No step of the scenario is carried out.
+func (c *Cluster) CutRound(t ha.Epoch) {
+	c.now = max(c.now, min(t, c.RoundEnd()))
 	for _, n := range c.nodes {
 		n.lrmEnv.sync()
 		n.crmEnv.sync()
 	}
+}
+
+// EndRound lets time pass until the end of the round and carries out the next
+// step of the scenario when it is time. A step with a time of its own cuts the
+// round. It returns true at the end of the scenario.
+func (c *Cluster) EndRound() (done bool, err error) {
+	end := c.RoundEnd()
+	at, timed := c.nextTime()
+	if timed {
+		end = min(end, at)
+	}
+	if end = max(end, c.now); end > c.limit {
+		c.now = end
+		return true, fmt.Errorf("simulation exceeded maximum time (%d) - force end", c.limit)
+	}
+	c.CutRound(end)
+	switch {
+	case timed && c.now < at:
+		return false, nil
+	case timed:
+		return c.nextCommands()
+	}
 	return c.step()
+}
+
+// nextTime returns the time of the next step, if it has one.
+func (c *Cluster) nextTime() (ha.Epoch, bool) {
+	steps := c.scenario.Steps
+	if c.nextStep >= len(steps) || len(steps[c.nextStep]) == 0 || steps[c.nextStep][0].Verb != VerbAt {
+		return 0, false
+	}
+	return ha.Epoch(steps[c.nextStep][0].Number), true
 }
 
 // step carries out the next step of the scenario, every few rounds and not
@@ -79,19 +131,27 @@ func (c *Cluster) step() (done bool, err error) {
 	if (c.loops-1)%stepLoops != 0 {
 		return false, nil
 	}
-	steps := c.scenario.Steps
-	if c.nextStep >= len(steps) {
+	if c.nextStep >= len(c.scenario.Steps) {
 		return c.now-c.lastCommand > settleTime, nil
 	}
+	return c.nextCommands()
+}
+
+// nextCommands carries out the commands of the next step.
+func (c *Cluster) nextCommands() (done bool, err error) {
 	c.nextStep++
-	for _, cmd := range steps[c.nextStep-1] {
+	for _, cmd := range c.scenario.Steps[c.nextStep-1] {
 		c.lastCommand = c.now
 		if err := c.Execute(cmd, logCommands); err != nil {
 			return true, err
 		}
+		done = cmd.Verb == VerbEnd
 	}
-	return false, nil
+	return done, nil
 }
+
+// StepsLeft is how many steps of the scenario are still to come.
+func (c *Cluster) StepsLeft() int { return len(c.scenario.Steps) - c.nextStep }
 
 func (c *Cluster) roundCRM(n *node, first bool) error {
 	if n.crm == nil {

@@ -29,8 +29,10 @@ const (
 // Scenario is a cluster at the start and what happens to it.
 type Scenario struct {
 	Name  string
-	Steps [][]Command // carried out one step after the other, some rounds apart
+	Steps [][]Command // carried out one step after the other, some rounds apart or at their times
 
+	extended bool     // it has commands that the Perl stack's simulator does not have
+	lastTime ha.Epoch // of a step that has one
 	nodes    map[string]nodeSetup
 	services map[ha.SID]*guest
 	manager  *ha.ManagerStatus
@@ -40,6 +42,7 @@ type Scenario struct {
 
 	scheduling     crm.Scheduling
 	shutdownPolicy ha.ShutdownPolicy
+	maxWorkers     int // 0: orders are carried out within the round
 	staticStats    map[ha.SID]serviceFigures
 	dynamicStats   map[ha.SID]serviceFigures
 }
@@ -57,7 +60,8 @@ type nodeSetup struct {
 // guest is a configured service and its guest.
 type guest struct {
 	ha.ServiceConfig
-	lock string // of the guest's configuration; "" for none
+	lock     string         // of the guest's configuration; "" for none
+	failures map[string]int // tries that fail on purpose, by action; see fail
 }
 
 // serviceFigures is what a statistics file says of a guest, in cores and bytes.
@@ -236,7 +240,8 @@ func (p *parser) datacenter() error {
 		return nil
 	}
 	var raw struct {
-		HA struct {
+		MaxWorkers lenient `json:"max_workers"`
+		HA         struct {
 			ShutdownPolicy *string `json:"shutdown_policy"`
 		} `json:"ha"`
 		CRS struct {
@@ -252,6 +257,7 @@ func (p *parser) datacenter() error {
 	if err := p.json(fileDatacenter, &raw); err != nil {
 		return err
 	}
+	p.s.maxWorkers = p.count(fileDatacenter, "max_workers", raw.MaxWorkers, 0)
 	if raw.HA.ShutdownPolicy != nil {
 		p.s.shutdownPolicy = ha.ShutdownPolicy(*raw.HA.ShutdownPolicy)
 	}

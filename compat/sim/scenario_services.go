@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -90,10 +91,14 @@ func (p *parser) commands() error {
 	}
 	for i, texts := range steps {
 		step := make([]Command, 0, len(texts))
-		for _, text := range texts {
+		for at, text := range texts {
 			cmd, err := ParseCommand(text)
 			if err == nil {
 				err = wrapCommand(text, p.checkNames(cmd, known))
+			}
+			if err == nil {
+				last := i == len(steps)-1 && at == len(texts)-1
+				err = wrapCommand(text, p.checkTime(cmd, at == 0, last))
 			}
 			if err != nil {
 				return fmt.Errorf("%s: step %d: %w", fileCommands, i+1, err)
@@ -109,7 +114,7 @@ func (p *parser) commands() error {
 // that point. Orders to the CRM may name anything: the CRM has to cope.
 func (p *parser) checkNames(c Command, known map[ha.SID]bool) error {
 	switch c.Verb {
-	case VerbDelay, VerbSkipRound:
+	case VerbDelay, VerbSkipRound, VerbAt, VerbEnd, VerbRule, VerbGroup, VerbDatacenter:
 		return nil
 	case VerbService:
 	case VerbPower, VerbNetwork, VerbCFS, VerbVersion, VerbReboot, VerbShutdown, VerbRestartLRM, VerbCRM:
@@ -156,4 +161,22 @@ func (s *Scenario) hasService(node string) bool {
 		}
 	}
 	return false
+}
+
+// checkTime checks that a time begins its step and does not go back, and that
+// nothing follows the end.
+func (p *parser) checkTime(c Command, first, last bool) error {
+	p.s.extended = p.s.extended || c.extends()
+	switch {
+	case c.Verb == VerbEnd && !last:
+		return errors.New("commands follow the end")
+	case c.Verb != VerbAt:
+		return nil
+	case !first:
+		return errors.New("a time stands first in its step")
+	case ha.Epoch(c.Number) < p.s.lastTime:
+		return fmt.Errorf("time goes back, it was %d before", p.s.lastTime)
+	}
+	p.s.lastTime = ha.Epoch(c.Number)
+	return nil
 }
