@@ -3,7 +3,14 @@ package ipcc
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"sync"
+	"syscall"
 	"time"
+
+	"pveha/pmxcfsio/ipcc/qb"
 )
 
 // Where and how pmxcfs is found, and how long it may take.
@@ -44,71 +51,227 @@ type Config struct {
 // Errors of all requests, for errors.Is: what pmxcfs answers as errno
 // (syscall.ENOENT, EACCES, EPERM, EINVAL ...; type *RequestError),
 // ErrUnreachable, ErrTimeout, ErrProtocol.
-type Client struct{}
+type Client struct {
+	config Config
+	turn   chan struct{} // held by who uses conn
+	closed chan struct{}
+	close  sync.Once
+	conn   *qb.Conn
+}
 
 // New makes a client; nothing is opened before the first request.
-func New(_ Config) *Client { return &Client{} }
+func New(config Config) *Client {
+	orText := func(value *string, or string) {
+		if *value == "" {
+			*value = or
+		}
+	}
+	orTime := func(value *time.Duration, or time.Duration) {
+		if *value == 0 {
+			*value = or
+		}
+	}
+	orText(&config.Name, DefaultName)
+	orText(&config.RestartFlag, DefaultRestartFlag)
+	orTime(&config.RestartGrace, DefaultRestartGrace)
+	orTime(&config.RestartPoll, DefaultRestartPoll)
+	orTime(&config.Timeout, DefaultTimeout)
+	return &Client{config: config, turn: make(chan struct{}, 1), closed: make(chan struct{})}
+}
 
-// Close ends the connection. Requests after it fail with ErrClosed.
-func (c *Client) Close() error { return nil }
+// Close ends the connection, and a request in progress. Requests after it fail
+// with ErrClosed.
+func (c *Client) Close() error {
+	c.close.Do(func() { close(c.closed) })
+	c.turn <- struct{}{}
+	defer func() { <-c.turn }()
+	return c.drop()
+}
+
+// drop closes the connection, if there is one. The caller has its turn.
+func (c *Client) drop() error {
+	if c.conn == nil {
+		return nil
+	}
+	err := c.conn.Close()
+	c.conn = nil
+	return err
+}
+
+// request sends a request and returns the data of the answer. what names it in
+// errors.
+func (c *Client) request(ctx context.Context, what string, id int32, payload []byte) ([]byte, error) {
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.config.Timeout)
+		defer cancel()
+	}
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("pmxcfs: %s: %w", what, classify(ctx.Err()))
+	}
+	response, err := c.exchange(ctx, id, payload)
+	if err != nil {
+		return nil, fmt.Errorf("pmxcfs: %s: %w", what, classify(err))
+	}
+	switch {
+	case response.Error == 0:
+		return response.Data, nil
+	case response.Error < 0 && response.Error > math.MinInt32:
+		return nil, &RequestError{Request: what, Errno: syscall.Errno(-response.Error)}
+	default:
+		return nil, fmt.Errorf("pmxcfs: %s: %w: result %d", what, ErrProtocol, response.Error)
+	}
+}
+
+// exchange sends a request over the connection that is kept or a new one. A
+// server that has gone meanwhile is asked once more when it is back.
+func (c *Client) exchange(ctx context.Context, id int32, payload []byte) (qb.Response, error) {
+	// Closing must end the wait, and it has to wait for its turn.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		select {
+		case <-c.closed:
+			cancel()
+		case <-ended:
+		}
+	}()
+	for retried := false; ; retried = true {
+		response, err := c.once(ctx, id, payload)
+		select {
+		case <-c.closed:
+			return qb.Response{}, ErrClosed
+		default:
+		}
+		if !errors.Is(err, qb.ErrDisconnected) || retried {
+			return response, err
+		}
+	}
+}
+
+// once sends a request, once.
+func (c *Client) once(ctx context.Context, id int32, payload []byte) (qb.Response, error) {
+	if c.conn != nil && !c.conn.Alive() {
+		_ = c.drop() // the server has gone, so has the reason to tell
+	}
+	if c.conn == nil {
+		conn, err := c.connect(ctx)
+		if err != nil {
+			return qb.Response{}, err
+		}
+		c.conn = conn
+	}
+	response, err := c.conn.Call(ctx, id, payload)
+	if err != nil && !errors.Is(err, qb.ErrTooLarge) {
+		_ = c.drop() // the first error is the one to tell
+	}
+	return response, err
+}
 
 // Versions returns the change counters, the JSON text of .version.
-func (c *Client) Versions(_ context.Context) ([]byte, error) { return nil, errors.ErrUnsupported }
+func (c *Client) Versions(ctx context.Context) ([]byte, error) {
+	return c.request(ctx, "change counters", getVersions, nil)
+}
 
 // ClusterInfo returns the members, the JSON text of .members.
-func (c *Client) ClusterInfo(_ context.Context) ([]byte, error) { return nil, errors.ErrUnsupported }
+func (c *Client) ClusterInfo(ctx context.Context) ([]byte, error) {
+	return c.request(ctx, "cluster members", getClusterInfo, nil)
+}
 
 // GuestList returns the guests and their places, the JSON text of .vmlist.
-func (c *Client) GuestList(_ context.Context) ([]byte, error) { return nil, errors.ErrUnsupported }
-
-// SetStatus publishes a value of this node to all nodes, for example under
-// "kv/static-info". A zero byte is put behind the value, as the Perl client
-// does and readers expect. A value is at most 32 KiB with it, or EFBIG.
-func (c *Client) SetStatus(_ context.Context, _ string, _ []byte) error {
-	return errors.ErrUnsupported
-}
-
-// RemoveStatus withdraws a value of this node.
-func (c *Client) RemoveStatus(_ context.Context, _ string) error { return errors.ErrUnsupported }
-
-// Status returns a node's value, without the zero byte behind it. An empty
-// node means this one. ENOENT: the node has no such value, or there is no such
-// node.
-func (c *Client) Status(_ context.Context, _, _ string) ([]byte, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// ReadFile returns the content of a file, by its path below /etc/pve. ENOENT:
-// there is none; EISDIR: a folder. An empty file is an empty answer.
-func (c *Client) ReadFile(_ context.Context, _ string) ([]byte, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// Log writes to the cluster log of all nodes. The priority is syslog's; ident
-// is the user, tag the program. Ident and tag are at most 254 bytes long, the
-// message is at least one.
-func (c *Client) Log(_ context.Context, _ uint8, _, _, _ string) error {
-	return errors.ErrUnsupported
-}
-
-// ClusterLog returns the newest entries of the cluster log that the user may
-// see, as JSON text. An empty user sees all; limit 0 means 50 entries.
-func (c *Client) ClusterLog(_ context.Context, _ string, _ uint32) ([]byte, error) {
-	return nil, errors.ErrUnsupported
+func (c *Client) GuestList(ctx context.Context) ([]byte, error) {
+	return c.request(ctx, "guest list", getGuestList, nil)
 }
 
 // Usage returns the newest usage data of nodes, guests and storages, the text
 // of .rrd: a line per entry.
-func (c *Client) Usage(_ context.Context) ([]byte, error) { return nil, errors.ErrUnsupported }
+func (c *Client) Usage(ctx context.Context) ([]byte, error) {
+	return c.request(ctx, "usage", getUsage, nil)
+}
+
+// SetStatus publishes a value of this node to all nodes, for example under
+// "kv/static-info". A zero byte is put behind the value, as the Perl client
+// does and readers expect. A value is at most 32 KiB with it, or EFBIG.
+func (c *Client) SetStatus(ctx context.Context, name string, value []byte) error {
+	payload, err := putStatus(name, value, false)
+	return c.send(ctx, "set value "+name, setStatus, payload, err)
+}
+
+// RemoveStatus withdraws a value of this node.
+func (c *Client) RemoveStatus(ctx context.Context, name string) error {
+	payload, err := putStatus(name, nil, true)
+	return c.send(ctx, "remove value "+name, setStatus, payload, err)
+}
+
+// Status returns a node's value up to the first zero byte, as it was given to
+// SetStatus. An empty node means this one. ENOENT: the node has no such value,
+// or there is no such node.
+func (c *Client) Status(ctx context.Context, node, name string) ([]byte, error) {
+	payload, err := putStatusQuery(node, name)
+	value, err := c.ask(ctx, "value "+name+" of node "+node, getStatus, payload, err)
+	if err != nil {
+		return nil, err
+	}
+	return []byte(text(value)), nil
+}
+
+// ReadFile returns the content of a file, by its path below /etc/pve. ENOENT:
+// there is none; EISDIR: a folder. An empty file is an empty answer.
+func (c *Client) ReadFile(ctx context.Context, path string) ([]byte, error) {
+	payload, err := putPath(path)
+	return c.ask(ctx, "read "+path, getConfig, payload, err)
+}
+
+// Log writes to the cluster log of all nodes. The priority is syslog's; ident
+// is the user, tag the program, each at most 254 bytes long.
+func (c *Client) Log(ctx context.Context, entry LogEntry) error {
+	payload, err := putLogEntry(entry)
+	return c.send(ctx, "log", logMessage, payload, err)
+}
+
+// ClusterLog returns the newest entries of the cluster log that the user may
+// see, as JSON text. An empty user sees all; limit 0 means 50 entries.
+func (c *Client) ClusterLog(ctx context.Context, user string, limit uint32) ([]byte, error) {
+	payload, err := putLogQuery(user, limit)
+	return c.ask(ctx, "cluster log", getClusterLog, payload, err)
+}
 
 // GuestProperty returns one property of one guest's configuration, or of all
 // guests' with vmid 0, as JSON text. ENOENT: no such guest.
-func (c *Client) GuestProperty(_ context.Context, _ uint32, _ string) ([]byte, error) {
-	return nil, errors.ErrUnsupported
+func (c *Client) GuestProperty(ctx context.Context, vmid uint32, property string) ([]byte, error) {
+	payload, err := putGuestProperty(vmid, property)
+	return c.ask(ctx, guests(vmid), getGuestProperty, payload, err)
 }
 
 // GuestProperties is GuestProperty for 1 to 255 properties, whose names begin
 // with a lower case letter.
-func (c *Client) GuestProperties(_ context.Context, _ uint32, _ []string) ([]byte, error) {
-	return nil, errors.ErrUnsupported
+func (c *Client) GuestProperties(ctx context.Context, vmid uint32, properties []string) ([]byte, error) {
+	payload, err := putGuestProperties(vmid, properties)
+	return c.ask(ctx, guests(vmid), getGuestProperties, payload, err)
+}
+
+func guests(vmid uint32) string {
+	if vmid == 0 {
+		return "configuration of all guests"
+	}
+	return "configuration of guest " + strconv.FormatUint(uint64(vmid), 10)
+}
+
+// ask sends a request that could be put into words, or says why not.
+func (c *Client) ask(ctx context.Context, what string, id int32, payload []byte, err error) ([]byte, error) {
+	if err != nil {
+		return nil, fmt.Errorf("pmxcfs: %s: %w", what, err)
+	}
+	return c.request(ctx, what, id, payload)
+}
+
+// send is ask for requests whose answer has no data.
+func (c *Client) send(ctx context.Context, what string, id int32, payload []byte, err error) error {
+	_, err = c.ask(ctx, what, id, payload, err)
+	return err
 }

@@ -3,6 +3,13 @@ package qb
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Request is one message of a client.
@@ -37,16 +44,109 @@ type ServerConfig struct {
 }
 
 // Server is the serving end. Run or Close it, or it keeps its name.
-type Server struct{}
+type Server struct {
+	config   ServerConfig
+	listener *net.UnixListener
+	closing  sync.Once
+	closeErr error
+
+	mu      sync.Mutex
+	running bool
+	stopped chan struct{} // Run has cleaned up
+}
+
+// greetingTime is how long a client may take to say what it wants.
+const greetingTime = 10 * time.Second
+
+// acceptPause is how long a server waits after it could not take a connection,
+// which is so when it has no descriptors left.
+const acceptPause = 10 * time.Millisecond
 
 // Listen takes the name, so that clients can connect from now on; they are
 // answered once Run runs. EADDRINUSE says that the name is taken.
-func Listen(_ ServerConfig) (*Server, error) { return nil, errors.ErrUnsupported }
+func Listen(config ServerConfig) (*Server, error) {
+	if config.ShmDir == "" {
+		config.ShmDir = DefaultShmDir
+	}
+	if config.MaxMessage == 0 {
+		config.MaxMessage = maxMessageLimit
+	}
+	if config.Handler == nil {
+		return nil, fmt.Errorf("listen as %s: no handler: %w", config.Name, unix.EINVAL)
+	}
+	address, err := socketName(config.Name)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	listen := net.ListenConfig{Control: func(_, _ string, socket syscall.RawConn) error {
+		// What is set here holds for every connection, from its first byte.
+		return wantCredentials(socket)
+	}}
+	listener, err := listen.Listen(context.Background(), "unix", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen as %s: %w", config.Name, err)
+	}
+	return &Server{
+		config:   config,
+		listener: listener.(*net.UnixListener), //nolint:errcheck // what "unix" listens with
+		stopped:  make(chan struct{}),
+	}, nil
+}
 
 // Run serves until the context ends or Close is called, and returns after all
-// connections are closed and their files removed. It returns nil then.
-func (s *Server) Run(_ context.Context) error { return errors.ErrUnsupported }
+// connections are closed and their files removed. It returns nil then. It runs
+// once.
+func (s *Server) Run(ctx context.Context) error {
+	s.mu.Lock()
+	if s.running {
+		s.mu.Unlock()
+		return fmt.Errorf("serve %s: running or closed already", s.config.Name)
+	}
+	s.running = true
+	s.mu.Unlock()
+	defer close(s.stopped)
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(ctx, s.withdraw)()
+	var connections sync.WaitGroup
+	defer connections.Wait()
+	defer cancel()
+	for {
+		socket, err := s.listener.AcceptUnix()
+		switch {
+		case err == nil:
+			connections.Go(func() { s.serve(ctx, socket) })
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		default:
+			select {
+			case <-time.After(acceptPause):
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// withdraw gives the name back.
+func (s *Server) withdraw() {
+	s.closing.Do(func() {
+		s.closeErr = s.listener.Close()
+	})
+}
 
 // Close gives the name back, drops all connections and waits until Run has
 // cleaned up.
-func (s *Server) Close() error { return nil }
+func (s *Server) Close() error {
+	s.withdraw()
+	s.mu.Lock()
+	wait := s.running
+	s.running = true
+	s.mu.Unlock()
+	if wait {
+		<-s.stopped
+	} else {
+		close(s.stopped)
+	}
+	return s.closeErr
+}
