@@ -1,0 +1,207 @@
+package scenarios
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"pveha/compat/sim"
+	"pveha/hactl/whatif"
+	"pveha/internal/corpus"
+	"pveha/internal/golden"
+	"pveha/internal/ha"
+)
+
+// The rounds that a cluster gets to settle before the question, and to recover
+// after the failure: ten seconds each.
+const (
+	settleRounds  = 40
+	recoverRounds = 60
+)
+
+// TestSimulatedFailureAgrees asks, in every recorded scenario that loses a node,
+// what the loss would do, then takes the node away for real and compares.
+func TestSimulatedFailureAgrees(t *testing.T) {
+	require.Greater(t, compareFailures(t, testdata), 300, "the recordings lose nodes")
+}
+
+func TestSimulatedFailureAgreesInPublishedScenarios(t *testing.T) {
+	require.Greater(t, compareFailures(t, golden.Shared(t, "golden", "upstream", "scenarios")), 20)
+}
+
+func compareFailures(t *testing.T, path string) (count int) {
+	cases := golden.Cases(t, path)
+	verdicts := make([]string, len(cases))
+	compared := make([]bool, len(cases))
+	parallel(len(cases), func(i int) { compared[i], verdicts[i] = compareFailure(cases[i]) })
+	for i, c := range cases {
+		if compared[i] {
+			count++
+		}
+		if verdicts[i] != "" {
+			t.Errorf("%s: %s", c.Name, verdicts[i])
+		}
+	}
+	t.Logf("%d scenarios compared", count)
+	return count
+}
+
+// The comparison itself can fail.
+func TestSimulatedFailureDisagrees(t *testing.T) {
+	asked := sim.View{Guests: []sim.GuestView{{SID: "vm:100", Node: "node1", State: ha.Started}}}
+	got := sim.View{Guests: []sim.GuestView{{SID: "vm:100", Node: "node2", State: ha.Started}}}
+	r := &whatif.Report{Services: []whatif.Change{{SID: "vm:100", From: "node1", To: "node3"}}}
+	require.Contains(t, disagreement("node1", false, r, asked, got, ""), "vm:100 is on 'node2' (started), expected on 'node3'")
+	r.Services[0].To = "node2"
+	require.Empty(t, disagreement("node1", false, r, asked, got, ""))
+}
+
+// compareFailure returns what differs, "" for nothing.
+func compareFailure(c corpus.Case) (compared bool, difference string) {
+	scenario, err := sim.Parse(c.Name, c.Files)
+	if err != nil {
+		return false, err.Error()
+	}
+	loss, before := firstLoss(scenario)
+	if loss == nil {
+		return false, ""
+	}
+	scenario.Steps = before
+	var log strings.Builder
+	cluster, err := sim.New(scenario, sim.Options{Log: io.MultiWriter(&log), Endless: true})
+	if err != nil {
+		return false, err.Error()
+	}
+	for cluster.StepsLeft() > 0 {
+		if _, err := cluster.Loop(); err != nil {
+			return false, ""
+		}
+	}
+	if !rest(cluster, settleRounds) || !calm(cluster, loss.Node) {
+		return false, ""
+	}
+	report, err := ask(cluster, loss.Node)
+	if err != nil {
+		return false, err.Error()
+	}
+	asked := cluster.View()
+	log.Reset()
+	if err := cluster.Execute(*loss, "test"); err != nil {
+		return false, err.Error()
+	}
+	rest(cluster, recoverRounds)
+	return true, disagreement(loss.Node, strings.Contains(string(c.Files["datacenter.cfg"]), "dynamic"), report, asked, cluster.View(), log.String())
+}
+
+// firstLoss returns the first command that takes a node away, and the steps
+// before it.
+//
+// One after the file system began to fail is no loss to ask about: the daemons
+// that are left do nothing then, which no picture of the files shows.
+func firstLoss(s *sim.Scenario) (*sim.Command, [][]sim.Command) {
+	for i, step := range s.Steps {
+		for _, cmd := range step {
+			if cmd.Verb == sim.VerbCFS {
+				return nil, nil
+			}
+			if (cmd.Verb == sim.VerbPower || cmd.Verb == sim.VerbNetwork) && cmd.Action == "off" {
+				return &cmd, s.Steps[:i]
+			}
+		}
+	}
+	return nil, nil
+}
+
+func rest(c *sim.Cluster, rounds int) bool {
+	for range rounds {
+		if _, err := c.Loop(); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// calm tells whether all is at rest, the node is online, and another runs a CRM
+// to notice its loss.
+func calm(c *sim.Cluster, node string) bool {
+	view := c.View()
+	online, noticed := false, false
+	for _, n := range view.Nodes {
+		if n.Power && n.Network && n.State == ha.NodeOnline && n.CRM != "" {
+			online = online || n.Name == node
+			noticed = noticed || n.Name != node
+		}
+	}
+	if !online || !noticed {
+		return false
+	}
+	return !slices.ContainsFunc(view.Guests, func(g sim.GuestView) bool {
+		return g.State != ha.Started && g.State != ha.Stopped && g.State != ""
+	})
+}
+
+func ask(c *sim.Cluster, lost string) (*whatif.Report, error) {
+	for _, n := range c.View().Nodes {
+		if n.Name == lost || !n.Power || !n.Network {
+			continue
+		}
+		env, err := c.CRMEnv(n.Name)
+		if err != nil {
+			return nil, err
+		}
+		picture, err := whatif.Take(env)
+		if err != nil {
+			return nil, err
+		}
+		return picture.Fail(lost)
+	}
+	return nil, fmt.Errorf("no node is left to ask")
+}
+
+// disagreement compares where every service went. Two kinds go on from there in
+// ways that no picture can know, and are compared by the node they were
+// recovered to: those that are then moved for the load that guests cause by now,
+// and, where a start fails on purpose, all: a guest that goes on takes those with
+// it that stay together with it.
+func disagreement(lost string, dynamic bool, r *whatif.Report, asked, got sim.View, log string) string {
+	want := map[ha.SID]string{}
+	for _, g := range asked.Guests {
+		if g.State != "" {
+			want[g.SID] = g.Node
+		}
+	}
+	for _, c := range r.Services {
+		want[c.SID] = c.To
+	}
+	startsFail := strings.Contains(log, "unable to start service ")
+	var differences []string
+	for _, g := range got.Guests {
+		node, known := want[g.SID]
+		if !known {
+			continue
+		}
+		place := g.Node
+		if startsFail || dynamic && strings.Contains(log, "auto rebalance - migrate "+string(g.SID)) {
+			recovered := regexp.MustCompile(`recover service '` + string(g.SID) + `' from fenced node '.*' to node '(.*)'`).FindStringSubmatch(log)
+			if recovered == nil {
+				continue
+			}
+			place = recovered[1]
+		}
+		if g.State == ha.Recovery || g.Node == lost && g.State != ha.Stopped && g.State != ha.Error {
+			place = ""
+		}
+		if place != node {
+			differences = append(differences, fmt.Sprintf("%s is on '%s' (%s), expected on '%s'", g.SID, place, g.State, node))
+		}
+	}
+	if len(differences) > 0 {
+		return strings.Join(differences, "; ") + "\n" + log
+	}
+	return ""
+}
