@@ -56,9 +56,9 @@ func TestSimulatedFailureDisagrees(t *testing.T) {
 	asked := sim.View{Guests: []sim.GuestView{{SID: "vm:100", Node: "node1", State: ha.Started}}}
 	got := sim.View{Guests: []sim.GuestView{{SID: "vm:100", Node: "node2", State: ha.Started}}}
 	r := &whatif.Report{Services: []whatif.Change{{SID: "vm:100", From: "node1", To: "node3"}}}
-	require.Contains(t, disagreement("node1", false, r, asked, got, ""), "vm:100 is on 'node2' (started), expected on 'node3'")
+	require.Contains(t, disagreement("node1", r, asked, got, ""), "vm:100 is on 'node2' (started), expected on 'node3'")
 	r.Services[0].To = "node2"
-	require.Empty(t, disagreement("node1", false, r, asked, got, ""))
+	require.Empty(t, disagreement("node1", r, asked, got, ""))
 }
 
 // compareFailure returns what differs, "" for nothing.
@@ -95,7 +95,7 @@ func compareFailure(c corpus.Case) (compared bool, difference string) {
 		return false, err.Error()
 	}
 	rest(cluster, recoverRounds)
-	return true, disagreement(loss.Node, strings.Contains(string(c.Files["datacenter.cfg"]), "dynamic"), report, asked, cluster.View(), log.String())
+	return true, disagreement(loss.Node, report, asked, cluster.View(), log.String())
 }
 
 // firstLoss returns the first command that takes a node away, and the steps
@@ -163,12 +163,10 @@ func ask(c *sim.Cluster, lost string) (*whatif.Report, error) {
 	return nil, fmt.Errorf("no node is left to ask")
 }
 
-// disagreement compares where every service went. Two kinds go on from there in
-// ways that no picture can know, and are compared by the node they were
-// recovered to: those that are then moved for the load that guests cause by now,
-// and, where a start fails on purpose, all: a guest that goes on takes those with
-// it that stay together with it.
-func disagreement(lost string, dynamic bool, r *whatif.Report, asked, got sim.View, log string) string {
+// disagreement compares where every service went. Where services go on from
+// there in ways that no picture can know, because a start fails on purpose or
+// the load of the nodes is balanced, the node counts to which each was recovered.
+func disagreement(lost string, r *whatif.Report, asked, got sim.View, log string) string {
 	want := map[ha.SID]string{}
 	for _, g := range asked.Guests {
 		if g.State != "" {
@@ -178,7 +176,7 @@ func disagreement(lost string, dynamic bool, r *whatif.Report, asked, got sim.Vi
 	for _, c := range r.Services {
 		want[c.SID] = c.To
 	}
-	startsFail := strings.Contains(log, "unable to start service ")
+	movesOn := strings.Contains(log, "unable to start service ") || strings.Contains(log, "auto rebalance - ")
 	var differences []string
 	for _, g := range got.Guests {
 		node, known := want[g.SID]
@@ -186,7 +184,7 @@ func disagreement(lost string, dynamic bool, r *whatif.Report, asked, got sim.Vi
 			continue
 		}
 		place := g.Node
-		if startsFail || dynamic && strings.Contains(log, "auto rebalance - migrate "+string(g.SID)) {
+		if movesOn {
 			recovered := regexp.MustCompile(`recover service '` + string(g.SID) + `' from fenced node '.*' to node '(.*)'`).FindStringSubmatch(log)
 			if recovered == nil {
 				continue

@@ -123,11 +123,12 @@ func (w *world) WriteRules(*hacfg.Rules) error  { return errGroupsStay }
 func (w *world) Groups() (*hacfg.Groups, error) { return cloneGroups(w.groups), nil }
 func (w *world) DeleteGroups() error            { return errGroupsStay }
 
-// Scheduling leaves out the rebalancing by used CPU and memory: a picture cannot
-// tell what guests will use elsewhere.
+// Scheduling leaves out automatic rebalancing while time passes: it depends on
+// what was so for some rounds, and on what guests will use elsewhere, and a
+// picture knows neither.
 func (w *world) Scheduling() (crm.Scheduling, error) {
 	s := w.scheduling
-	if s.Mode == crm.SchedulerDynamic {
+	if len(w.down) > 0 {
 		s.AutoRebalance.Enabled = false
 	}
 	return s, nil
