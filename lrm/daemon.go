@@ -7,13 +7,13 @@ import (
 )
 
 const (
-	// activeRoundTime is the least time between the starts of two rounds of an
-	// active LRM, in seconds.
+	// activeRoundTime is the least time between the starts of two full rounds of
+	// an active LRM, in seconds.
 	activeRoundTime = 10
 	// idleRoundTime is the same for an LRM that is not active, in seconds.
 	idleRoundTime = 5
 	// idleRounds without a service let an active LRM give up lock and
-	// watchdog: ten minutes.
+	// watchdog: ten minutes of full rounds.
 	idleRounds = 60
 	// lostPatience is how long a restart waits for a lost lock, in seconds. By
 	// then the watchdog should have fired.
@@ -29,6 +29,11 @@ type Process struct {
 type Config struct {
 	// Process is shared by LRMs that run in one process. Nil: alone.
 	Process *Process
+	// StatusRefresh is how old, in seconds, a status may become that has not
+	// changed: it is written again in the last round before. The status command
+	// of either stack calls an LRM dead whose status is older than 30 seconds.
+	// Zero: the status is written in every full round, as the Perl stack does.
+	StatusRefresh ha.Epoch
 }
 
 // LRM is the local resource manager of one node.
@@ -36,6 +41,7 @@ type LRM struct {
 	env     Env
 	agent   Agent
 	process *Process
+	refresh ha.Epoch // of the status, see Config
 
 	state      ha.LRMState
 	stateSince ha.Epoch
@@ -48,11 +54,17 @@ type LRM struct {
 	queue   map[ha.SID]*job
 	results map[string]ha.Result // by the UID of the order
 	retries map[ha.SID]int       // failed starts in a row
+	pauses  map[attempt]ha.Epoch // when what failed may be tried again
 
-	idle           int  // rounds in which there was nothing to do
-	refreshed      bool // the view of the cluster file system is consistent
+	pace           ha.Pace
+	full           bool     // this round counts, see ha.Pace
+	tried          ha.Epoch // last try for the lock
+	idle           int      // full rounds in which there was nothing to do
+	refreshed      bool     // the view of the cluster file system is consistent
 	stopping       bool
 	shutdownErrors int // stops of the LRM's own that failed
+
+	written lastStatus
 }
 
 // New returns an LRM that waits for its agent lock.
@@ -61,11 +73,13 @@ func New(env Env, agent Agent, cfg Config) *LRM {
 		env:     env,
 		agent:   agent,
 		process: cfg.Process,
+		refresh: cfg.StatusRefresh,
 		state:   ha.LRMStartup,
 		mode:    ha.ModeActive,
 		queue:   map[ha.SID]*job{},
 		results: map[string]ha.Result{},
 		retries: map[ha.SID]int{},
+		pauses:  map[attempt]ha.Epoch{},
 	}
 	if l.process == nil {
 		l.process = &Process{}
@@ -85,16 +99,34 @@ func (l *LRM) Mode() ha.LRMMode { return l.mode }
 // when the daemon has to end. An error is one the round could not go on after;
 // the next round may. The caller waits before it, for such a round ends without
 // a sleep.
+//
+// A round that comes earlier than the time of a round after the last full one
+// is extra: an event brought it. It acts as any other, but neither refreshes the
+// lock nor counts, and does not look after guests as a matter of routine.
 func (l *LRM) Iterate() (alive bool, err error) {
 	l.refreshed = l.env.Refresh()
+	l.full = l.pace.Full(l.env.Monotonic(), l.roundTime())
+	if alive, err = l.round(); err != nil {
+		l.pace.Reset() // it was none
+	}
+	return alive, err
+}
+
+func (l *LRM) round() (alive bool, err error) {
 	if !l.process.statusWritten {
-		if !l.writeStatus() {
-			l.env.Sleep(idleRoundTime)
+		if !l.publish() {
+			l.endRound()
 			return !l.stopping, nil
 		}
 		l.process.statusWritten = true
 	}
 	l.readManager()
+	if !l.full && l.holdsLock() && !(l.refreshed && l.env.Quorate()) {
+		// Whether that is a loss the full round finds out: an event must not
+		// make the node give up sooner than it would without.
+		l.endRound()
+		return true, nil
+	}
 	if err := l.changeState(); err != nil {
 		return true, err
 	}
@@ -104,7 +136,7 @@ func (l *LRM) Iterate() (alive bool, err error) {
 			return false, nil
 		}
 		l.writeStatus()
-		l.env.Sleep(idleRoundTime)
+		l.endRound()
 		return true, nil
 	case ha.LRMActive:
 		return l.workActive()
@@ -119,7 +151,6 @@ func (l *LRM) Iterate() (alive bool, err error) {
 
 // workActive carries out the master's orders, or winds down.
 func (l *LRM) workActive() (alive bool, err error) {
-	start := l.env.Now()
 	done, err := l.activeRound()
 	if err != nil {
 		l.log(ha.LevelErr, "", "got unexpected error - %v", err)
@@ -128,7 +159,7 @@ func (l *LRM) workActive() (alive bool, err error) {
 	if done {
 		return false, nil
 	}
-	l.env.SleepUntil(start + activeRoundTime)
+	l.endRound()
 	return true, nil
 }
 
@@ -193,26 +224,25 @@ func (l *LRM) workLost() (alive bool, err error) {
 		if n == 0 && l.awaitWorkers() == 0 { // nothing runs here: the watchdog may go
 			return false, l.closeWatchdog()
 		}
-		if n > 0 {
+		if n > 0 && l.full {
 			l.log(ha.LevelErr, "", "got shutdown request in state 'lost_agent_lock' - detected %d running services", n)
 		}
-		if l.mode == ha.ModeRestart && l.env.Now()-l.stateSince > lostPatience {
+		if l.mode == ha.ModeRestart && l.env.Monotonic()-l.stateSince > lostPatience {
 			// The watchdog did not fire. Services are not touched any more,
 			// so going is no worse than staying.
 			l.log(ha.LevelErr, "", "lost agent lock and restart request for over %d seconds - giving up!", lostPatience)
 			return false, nil
 		}
 	}
-	l.env.Sleep(idleRoundTime)
+	l.endRound()
 	return true, nil
 }
 
 // workMaintenance hands over the services until the node is empty.
 func (l *LRM) workMaintenance() (alive bool, err error) {
-	start := l.env.Now()
 	if !l.readManager() {
 		// A file system that is away for a while is no reason to end.
-		l.env.SleepUntil(start + idleRoundTime)
+		l.endRound()
 		return true, nil
 	}
 	done := false
@@ -239,8 +269,37 @@ func (l *LRM) workMaintenance() (alive bool, err error) {
 	if done {
 		return false, nil
 	}
-	l.env.SleepUntil(start + idleRoundTime)
+	l.endRound()
 	return true, nil
+}
+
+// holdsLock reports whether the LRM has the agent lock as far as it knows.
+func (l *LRM) holdsLock() bool {
+	return l.state == ha.LRMActive || l.state == ha.LRMMaintenance && l.watchdog != nil
+}
+
+// roundTime is the time between full rounds in the state that the LRM is in.
+func (l *LRM) roundTime() ha.Epoch {
+	if l.state == ha.LRMActive {
+		return activeRoundTime
+	}
+	return idleRoundTime
+}
+
+// endRound waits for the next round: the full one, the end of a pause, or an
+// event.
+func (l *LRM) endRound() {
+	until := l.pace.Next(l.roundTime())
+	now := l.env.Monotonic()
+	if l.full && !l.holdsLock() && l.state != ha.LRMMaintenance {
+		until = now + idleRoundTime // tries for the lock may have taken that long already
+	}
+	for _, end := range l.pauses {
+		if end > now {
+			until = min(until, end)
+		}
+	}
+	l.env.SleepUntil(until)
 }
 
 // enter changes the daemon's state.
@@ -249,7 +308,7 @@ func (l *LRM) enter(state ha.LRMState) {
 		return
 	}
 	l.log(ha.LevelInfo, "", "status change %s => %s", l.state, state)
-	l.state, l.stateSince = state, l.env.Now()
+	l.state, l.stateSince = state, l.env.Monotonic()
 }
 
 func (l *LRM) log(level ha.Level, sid ha.SID, format string, args ...any) {

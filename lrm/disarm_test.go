@@ -19,10 +19,10 @@ func TestADisarmedNodeRests(t *testing.T) {
 		"info: HA disarm requested, releasing agent lock and watchdog",
 		"release lock", "watchdog close",
 		"info: status change active => wait_for_agent_lock",
-		"write wait_for_agent_lock disarm", "sleep 5",
+		"write wait_for_agent_lock disarm", "sleep until 1015",
 	}, w.take())
 	w.round(l)
-	require.Equal(t, []string{"write wait_for_agent_lock disarm", "sleep 5"}, w.take())
+	require.Equal(t, []string{"write wait_for_agent_lock disarm", "sleep until 1020"}, w.take())
 
 	w.disarm(false)
 	w.manager.ServiceStatus["vm:100"].State = ha.Started
@@ -111,7 +111,7 @@ func TestADisarmedNodeInMaintenance(t *testing.T) {
 		"info: HA disarm requested during maintenance, releasing agent lock and watchdog",
 		"release lock", "watchdog close",
 		"info: status change maintenance => wait_for_agent_lock",
-		"write wait_for_agent_lock disarm", "sleep 5",
+		"write wait_for_agent_lock disarm", "sleep until 1025",
 	}, w.take())
 }
 

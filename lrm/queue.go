@@ -22,6 +22,8 @@ type job struct {
 // manageServices queues what the master wants of the services of this node,
 // and lets the workers go on. It returns how many orders are not done.
 func (l *LRM) manageServices() (int, error) {
+	now := l.env.Monotonic()
+	maps.DeleteFunc(l.pauses, func(_ attempt, end ha.Epoch) bool { return now >= end })
 	maps.DeleteFunc(l.retries, func(sid ha.SID, _ int) bool { return l.services[sid] == nil })
 	for sid, s := range l.services {
 		if s.Node != l.env.NodeName() || s.UID == "" || s.Node == "" {
@@ -36,9 +38,45 @@ func (l *LRM) manageServices() (int, error) {
 		case ha.Stopped, ha.RequestStop, ha.RequestStartBalance, ha.Started,
 			ha.Fence, ha.Migrate, ha.Relocate, ha.Error:
 		}
-		l.enqueue(Order{SID: sid, UID: s.UID, State: s.State, Target: s.Target, Timeout: s.Timeout})
+		o := Order{SID: sid, UID: s.UID, State: s.State, Target: s.Target, Timeout: s.Timeout}
+		if l.timely(o, s.Running) {
+			l.enqueue(o)
+		}
 	}
 	return l.runOrders()
+}
+
+// timely reports whether it is time for an order. The Perl stack looks after
+// every service in every round: the master renews the order of a service that
+// runs, and of one that is stopped the order holds for ever. So that extra
+// rounds do not look all the time, that is left to the full ones, and not done
+// at all for a guest of which we hear when it dies. running tells that the
+// master knows the service to run.
+func (l *LRM) timely(o Order, running bool) bool {
+	if l.env.Monotonic() < l.pauses[attempt{o.SID, o.State}] {
+		return false
+	}
+	routine := false
+	switch o.State {
+	case ha.Started:
+		routine = running
+	case ha.Stopped:
+		_, routine = l.results[o.UID]
+	case ha.RequestStop, ha.RequestStartBalance, ha.Migrate, ha.Relocate, ha.Error,
+		ha.RequestStart, ha.Fence, ha.Recovery, ha.Freeze:
+		return true
+	default:
+		return true
+	}
+	alive, known := l.env.GuestAlive(o.SID)
+	switch {
+	case !known:
+		return l.full || !routine
+	case o.State == ha.Stopped:
+		return alive && (l.full || !routine)
+	default:
+		return !alive || !routine
+	}
 }
 
 // enqueue puts an order into the queue, in place of one of the same service
@@ -63,7 +101,7 @@ func (l *LRM) enqueue(o Order) {
 // runOrders starts what waits and collects what ended, for as long as the time
 // slice of a round allows. It returns how many orders are not done.
 func (l *LRM) runOrders() (int, error) {
-	start := l.env.Now()
+	start := l.env.Monotonic()
 	limit, err := l.env.MaxWorkers()
 	if err != nil {
 		return len(l.queue), err
@@ -72,16 +110,20 @@ func (l *LRM) runOrders() (int, error) {
 	if err != nil {
 		return len(l.queue), err
 	}
-	for l.env.Now()-start <= workSlice {
+	for woken := false; ; {
 		l.collect(services)
 		if limit <= 0 {
 			l.runInline(services)
 			break
 		}
-		if l.startWorkers(limit) == 0 {
+		if l.startWorkers(limit) == 0 || woken {
+			break // what woke us is for the next round to look at
+		}
+		now := l.env.Monotonic()
+		woken = l.env.SleepUntil(now + 1)
+		if !woken && l.env.Monotonic()-start > workSlice {
 			break
 		}
-		l.env.Sleep(1)
 	}
 	return len(l.queue), nil
 }
@@ -125,6 +167,7 @@ func (l *LRM) startWorkers(limit int) int {
 		}
 		j.running = true
 		running++
+		l.progress()
 	}
 	return running
 }
@@ -138,6 +181,7 @@ func (l *LRM) runInline(services map[ha.SID]ha.ServiceConfig) {
 			l.log(ha.LevelErr, j.order.SID, "%v", out.Err)
 		}
 		l.finish(j, out, services)
+		l.progress()
 	}
 	if len(jobs) > 0 {
 		l.forgetOldResults()

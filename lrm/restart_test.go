@@ -38,6 +38,7 @@ func TestAFailedStartIsTriedAgainAsOftenAsConfigured(t *testing.T) {
 		w, l := starting(t, maxRestart, &code)
 		for range maxRestart {
 			w.round(l)
+			w.now += 5 // it is left alone for so long
 			require.NotContains(t, w.written.Results, "b", "the master is not told of a try")
 		}
 		w.round(l)
@@ -55,8 +56,11 @@ func TestTriesAreCountedAnew(t *testing.T) {
 			w.round(l)
 		},
 		"after giving up": func(w *world, l *lrm.LRM, _ *ha.ExitCode) {
+			w.now += 5
 			w.round(l)
+			w.now += 5
 			w.round(l)
+			w.now += 5
 		},
 		"after the service was gone": func(w *world, l *lrm.LRM, _ *ha.ExitCode) {
 			delete(w.manager.ServiceStatus, "vm:101")

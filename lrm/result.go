@@ -28,6 +28,7 @@ func (l *LRM) finish(j *job, out Outcome, services map[ha.SID]ha.ServiceConfig) 
 		return
 	}
 	code := out.Code
+	l.pause(o, code)
 	if o.State == ha.Started {
 		code = l.judgeStart(o.SID, code, services[o.SID].MaxRestart)
 	}
@@ -35,6 +36,27 @@ func (l *LRM) finish(j *job, out Outcome, services map[ha.SID]ha.ServiceConfig) 
 		return // tell nobody: the order is queued again in the next round
 	}
 	l.results[o.UID] = ha.Result{SID: o.SID, State: o.State, ExitCode: code}
+}
+
+// attempt is what is tried with a service.
+type attempt struct {
+	sid   ha.SID
+	state ha.ServiceState
+}
+
+// retryPause is how long a service is left alone after something failed with
+// it, in seconds, before the same is tried again, on the order of whomever. In
+// the Perl stack what failed is tried again in the next round, two to ten
+// seconds later, and what kept it from working may have passed by then.
+const retryPause = 5
+
+// pause puts off what has failed.
+func (l *LRM) pause(o Order, code ha.ExitCode) {
+	key := attempt{o.SID, o.State}
+	delete(l.pauses, key)
+	if code != ha.ExitSuccess {
+		l.pauses[key] = l.env.Monotonic() + retryPause
+	}
 }
 
 // hasMoved reports whether an order has taken the service to another node.

@@ -37,7 +37,7 @@ func (l *LRM) RequestShutdown() {
 		l.mode = ha.ModeRestart
 	}
 	l.stopping = true
-	if !l.writeStatus() {
+	if !l.publish() {
 		l.log(ha.LevelErr, "", "unable to update lrm status file - not quorate?")
 	}
 }

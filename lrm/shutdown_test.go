@@ -415,7 +415,6 @@ func TestARestartWithALockLostForNinetySecondsGivesUp(t *testing.T) {
 	w.now = lost + 86
 	w.lastRound(l)
 	require.Equal(t, []string{
-		"err: got shutdown request in state 'lost_agent_lock' - detected 1 running services",
 		"err: lost agent lock and restart request for over 90 seconds - giving up!",
 	}, w.only("err", "watchdog", "agent", "release"))
 }

@@ -48,7 +48,7 @@ func (l *LRM) activateOr(other ha.LRMState) {
 // stayActive refreshes the lock and looks for reasons to leave the state.
 func (l *LRM) stayActive() error {
 	switch {
-	case !l.takeLock():
+	case l.full && !l.takeLock(): // in between it is at most ten seconds old, and lives for 120
 		l.enter(ha.LRMLostAgentLock)
 		return nil
 	case l.mode == ha.ModeMaintenance:
@@ -79,6 +79,9 @@ func (l *LRM) countIdle() error {
 	}
 	if working > 0 {
 		l.idle = 0
+		return nil
+	}
+	if !l.full {
 		return nil
 	}
 	l.idle++
@@ -115,7 +118,7 @@ func (l *LRM) stayInMaintenance() error {
 }
 
 func (l *LRM) keepLock() {
-	if !l.takeLock() {
+	if (l.full || l.watchdog == nil) && !l.takeLock() {
 		l.enter(ha.LRMLostAgentLock)
 	}
 }
@@ -138,27 +141,60 @@ const (
 // takeLock takes or refreshes the agent lock, and opens or updates the
 // watchdog that protects it. A lock without a watchdog counts as none.
 func (l *LRM) takeLock() bool {
-	start := l.env.Now()
+	start := l.env.Monotonic()
 	for try := 1; ; try++ {
 		if l.env.TakeAgentLock() {
+			l.tried = l.env.Monotonic()
 			return l.protect()
 		}
-		if try == lockTries || l.env.Now()-start > lockSeconds {
+		if try == lockTries || l.env.Monotonic()-start > lockSeconds {
 			return false
 		}
 		l.env.Sleep(1)
 	}
 }
 
+// progressTime is how often a long round refreshes the lock and updates the
+// watchdog, in seconds: as often as full rounds do.
+const progressTime = activeRoundTime
+
+// progress is called wherever a round has come a step further. A round may be
+// slow: as long as it gets on, its watchdog must not expire. But the watchdog is
+// never updated for a lock that is not refreshed too: the node has to be dead
+// before the master can have the lock. A call that hangs makes no progress, and
+// the watchdog does what it is there for.
+func (l *LRM) progress() {
+	now := l.env.Monotonic()
+	if now-l.tried < progressTime || !l.holdsLock() || l.watchdog == nil {
+		return
+	}
+	l.tried = now
+	if !l.env.TakeAgentLock() {
+		return // the next full round tries harder, or enters lost_agent_lock
+	}
+	if err := l.watchdog.Update(); err != nil {
+		l.log(ha.LevelErr, "", "watchdog update failed - %v", err)
+	}
+}
+
 // protect updates the watchdog, or opens it. It reports whether there is one.
 func (l *LRM) protect() bool {
 	if l.watchdog != nil {
-		if err := l.watchdog.Update(); err != nil {
-			// It will reset the node. The lock is kept until then, and a node
-			// that shuts down goes on to stop its services.
-			l.log(ha.LevelErr, "", "watchdog update failed - %v", err)
+		err := l.watchdog.Update()
+		if err == nil {
+			return true
 		}
-		return true
+		l.log(ha.LevelErr, "", "watchdog update failed - %v", err)
+		if l.activeServices() > 0 || len(l.queue) > 0 {
+			// The node will be reset. The lock is kept until then, and a node
+			// that shuts down goes on to stop its services.
+			return true
+		}
+		// Nothing runs here that needs protection: the multiplexer may have been
+		// restarted, and gets a new client.
+		if err := l.closeWatchdog(); err != nil {
+			l.log(ha.LevelErr, "", "%v", err)
+		}
 	}
 	wd, err := l.env.OpenWatchdog()
 	if err != nil {

@@ -1,6 +1,9 @@
 package lrm_test
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,10 +20,10 @@ func TestWaitsWhileNothingNeedsIt(t *testing.T) {
 	require.Equal(t, []string{
 		"write wait_for_agent_lock active", // once per process, before anything else
 		"write wait_for_agent_lock active",
-		"sleep 5",
+		"sleep until 1005",
 	}, w.take())
 	w.round(l)
-	require.Equal(t, []string{"write wait_for_agent_lock active", "sleep 5"}, w.take())
+	require.Equal(t, []string{"write wait_for_agent_lock active", "sleep until 1010"}, w.take())
 }
 
 func TestBecomesActiveForAnActiveService(t *testing.T) {
@@ -101,7 +104,7 @@ func TestTriesForTheLockSixTimesASecondApart(t *testing.T) {
 		"lock refused", "sleep 1", "lock refused", "sleep 1", "lock refused", "sleep 1",
 		"lock refused", "sleep 1", "lock refused", "sleep 1", "lock refused",
 		"info: status change active => lost_agent_lock",
-		"sleep 5",
+		"sleep until 1020", // the tries took five seconds
 	}, w.take())
 }
 
@@ -114,7 +117,7 @@ func TestTriesForTheLockNoLongerThanFiveSeconds(t *testing.T) {
 	require.Equal(t, []string{
 		"lock refused", "sleep 1", "lock refused", "sleep 1", "lock refused",
 		"info: status change active => lost_agent_lock",
-		"sleep 5",
+		"sleep until 1023",
 	}, w.take())
 }
 
@@ -168,7 +171,7 @@ func TestALockWithoutAWatchdogIsNone(t *testing.T) {
 	require.Equal(t, []string{
 		"write wait_for_agent_lock active",
 		"lock", "err: cfs connection refused",
-		"write wait_for_agent_lock active", "sleep 5",
+		"write wait_for_agent_lock active", "sleep until 1005",
 	}, w.take())
 
 	w.openErr = nil
@@ -241,16 +244,18 @@ func TestLosesTheLockWhenItIsToBeFenced(t *testing.T) {
 
 			test.change(w)
 			for i := range 3 {
+				begin := w.now
 				w.round(l)
 				require.Equal(t, ha.LRMLostAgentLock, l.State())
+				require.Equal(t, begin+5, w.now)
 				if i == 0 {
 					require.Equal(t, []string{
 						test.want,
-						"info: status change " + string(test.state) + " => lost_agent_lock", "sleep 5",
+						"info: status change " + string(test.state) + " => lost_agent_lock", fmt.Sprintf("sleep until %d", w.now),
 					}, w.take())
 				}
 			}
-			require.Equal(t, []string{"sleep 5", "sleep 5"}, w.take(),
+			require.Empty(t, slices.DeleteFunc(w.take(), func(l string) bool { return strings.HasPrefix(l, "sleep until") }),
 				"it neither refreshes the lock nor updates or closes the watchdog, whatever the log says")
 		})
 	}
@@ -285,7 +290,7 @@ func TestStaysActiveForSixtyRoundsWithoutAService(t *testing.T) {
 		"info: node had no service configured for 60 rounds, going idle.",
 		"release lock", "watchdog close",
 		"info: status change active => wait_for_agent_lock",
-		"write wait_for_agent_lock active", "sleep 5",
+		"write wait_for_agent_lock active", "sleep until 1615",
 	}, w.take())
 
 	w.assign("vm:100", ha.Started, "c")

@@ -1,6 +1,7 @@
 package lrm
 
 import (
+	"bytes"
 	"maps"
 
 	"pveha/internal/ha"
@@ -31,22 +32,53 @@ func (l *LRM) readManager() bool {
 	return true
 }
 
-// writeStatus tells the master state, mode and results. It returns false when
-// that was not possible.
-func (l *LRM) writeStatus() bool {
+// lastStatus is the status that was written last.
+type lastStatus struct {
+	content []byte   // but for its time; nil when nobody knows what is there
+	at      ha.Epoch // by the clock that nobody sets
+	ahead   ha.Epoch // by how much the wall clock was ahead of that one
+}
+
+// clockSlack is by how much the difference of two clocks in whole seconds may
+// change without one of them being set.
+const clockSlack = 2
+
+// writeStatus tells the master state, mode and results when they have changed,
+// and so often that nobody takes the LRM for dead.
+func (l *LRM) writeStatus() {
+	last := l.written
+	now := l.env.Monotonic()
+	step := l.env.Now() - now - last.ahead
+	changed := last.content == nil || !bytes.Equal(last.content, l.content()) ||
+		step > clockSlack || step < -clockSlack // its time would look old, or to come
+	// Were it not written in this round, it would be in the next full one.
+	due := l.full && now+l.roundTime()-last.at > l.refresh
+	if changed || due {
+		l.publish()
+	}
+}
+
+func (l *LRM) status() *ha.LRMStatus {
+	return &ha.LRMStatus{State: l.state, Mode: l.mode, Results: maps.Clone(l.results)}
+}
+
+func (l *LRM) content() []byte { return l.status().Encode() }
+
+// publish writes the status. It returns false when that was not possible.
+func (l *LRM) publish() bool {
 	if !l.env.Quorate() {
 		return false
 	}
-	err := l.env.WriteLRMStatus(&ha.LRMStatus{
-		State:     l.state,
-		Mode:      l.mode,
-		Timestamp: l.env.Now(),
-		Results:   maps.Clone(l.results),
-	})
-	if err != nil {
+	l.written = lastStatus{}
+	now := l.env.Monotonic()
+	status := l.status()
+	status.Timestamp = l.env.Now()
+	ahead := status.Timestamp - now
+	if err := l.env.WriteLRMStatus(status); err != nil {
 		l.log(ha.LevelErr, "", "unable to write lrm status file - %v", err)
 		return false
 	}
+	l.written = lastStatus{content: l.content(), at: now, ahead: ahead}
 	return true
 }
 
