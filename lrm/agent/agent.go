@@ -2,9 +2,8 @@ package agent
 
 import (
 	"cmp"
-	"errors"
+	"context"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"pveha/internal/ha"
@@ -137,14 +136,11 @@ func (a *Agent) Here(sid ha.SID) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	switch _, err := a.cfg.Files.Read(name); {
-	case err == nil:
-		return true, nil
-	case errors.Is(err, fs.ErrNotExist):
-		return false, nil
-	default:
+	here, err := a.cfg.Files.Exists(context.Background(), name)
+	if err != nil {
 		return false, fmt.Errorf("looking for '%s': %w", name, err)
 	}
+	return here, nil
 }
 
 // Lock returns the lock of a guest whose configuration is on the local node, ""
@@ -154,7 +150,7 @@ func (a *Agent) Lock(sid ha.SID) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, data, err := readConfig(a.cfg.Files, sid, a.cfg.Node)
+	_, data, err := readConfig(context.Background(), a.cfg.Files, sid, a.cfg.Node)
 	if err != nil {
 		return "", err
 	}

@@ -4,6 +4,6 @@
 //
 // What can be read is read natively, under injected roots. What changes a guest
 // goes through the API methods that a person's click goes through as well, and
-// those are Perl: a small program, action/guest-action, calls them, and its
-// package comment tells how the two talk.
+// those are Perl: a small program, action/guest-action, calls them, and the
+// first lines of it tell how the two talk.
 package agent

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,12 +21,12 @@ type Recovery struct {
 // RemoveLocks removes the lock of a guest whose configuration is on node, if it
 // is one of locks, and returns which it was, "" for none of them. Everything
 // else in the configuration stays as it is, byte for byte.
-func (r Recovery) RemoveLocks(sid ha.SID, locks []string, node string) (string, error) {
+func (r Recovery) RemoveLocks(ctx context.Context, sid ha.SID, locks []string, node string) (string, error) {
 	k, err := kindOf(sid)
 	if err != nil {
 		return "", err
 	}
-	name, data, err := readConfig(r.Files, sid, node)
+	name, data, err := readConfig(ctx, r.Files, sid, node)
 	if err != nil {
 		return "", err
 	}
@@ -33,7 +34,7 @@ func (r Recovery) RemoveLocks(sid ha.SID, locks []string, node string) (string, 
 	if lock == "" || !slices.Contains(locks, lock) {
 		return "", nil
 	}
-	if err := r.Files.Write(name, without); err != nil {
+	if err := r.Files.Write(ctx, name, without); err != nil {
 		return "", fmt.Errorf("%s: removing the lock '%s': %w", name, lock, err)
 	}
 	return lock, nil
@@ -42,7 +43,7 @@ func (r Recovery) RemoveLocks(sid ha.SID, locks []string, node string) (string, 
 // Steal moves the configuration of a guest from one node to another, and with
 // it the guest. The node it is taken from must be fenced. It fails, and changes
 // nothing, when the configuration is not there or the other node has one.
-func (r Recovery) Steal(sid ha.SID, from, to string) error {
+func (r Recovery) Steal(ctx context.Context, sid ha.SID, from, to string) error {
 	source, err := ConfigName(sid, from)
 	if err != nil {
 		return err
@@ -51,34 +52,39 @@ func (r Recovery) Steal(sid ha.SID, from, to string) error {
 	if err != nil {
 		return err
 	}
-	failed := func(err error) error {
+	if err := r.rename(ctx, source, target); err != nil {
 		return fmt.Errorf("rename '/etc/pve/%s' to '/etc/pve/%s' failed - %w", source, target, perlErrno(err))
-	}
-	if _, err := r.Files.Read(source); err != nil {
-		return failed(err)
-	}
-	if source == target {
-		return nil
-	}
-	switch _, err := r.Files.Read(target); {
-	case err == nil:
-		return failed(syscall.EEXIST)
-	case !errors.Is(err, fs.ErrNotExist):
-		return failed(err)
-	}
-	if err := r.Files.Rename(source, target); err != nil {
-		return failed(err)
 	}
 	return nil
 }
 
+// rename moves a file that must be there to a place that must be free.
+func (r Recovery) rename(ctx context.Context, source, target string) error {
+	switch there, err := r.Files.Exists(ctx, source); {
+	case err != nil:
+		return err
+	case !there:
+		return syscall.ENOENT
+	}
+	if source == target {
+		return nil
+	}
+	switch taken, err := r.Files.Exists(ctx, target); {
+	case err != nil:
+		return err
+	case taken:
+		return syscall.EEXIST
+	}
+	return r.Files.Rename(ctx, source, target)
+}
+
 // readConfig reads the configuration of a guest on a node.
-func readConfig(files Files, sid ha.SID, node string) (name string, data []byte, err error) {
+func readConfig(ctx context.Context, files Files, sid ha.SID, node string) (name string, data []byte, err error) {
 	name, err = ConfigName(sid, node)
 	if err != nil {
 		return "", nil, err
 	}
-	data, err = files.Read(name)
+	data, err = files.Read(ctx, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil, fmt.Errorf("Configuration file '%s' does not exist", name)
 	}

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,9 +8,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"pveha/internal/ha"
+	"pveha/internal/process"
 )
 
 // pidFile is the place of a VM's pid file as QEMU is told on its command line,
@@ -79,15 +78,14 @@ func (p Paths) vmProcess(sid ha.SID) (pid int, err error) {
 	if err != nil || pid <= 0 {
 		return 0, nil //nolint:nilerr // a pid file without a number is that of no process
 	}
-	args, err := p.cmdline(pid)
+	processes := process.Table{Root: p.Proc}
+	args, err := processes.Arguments(pid)
 	if err != nil || !isQemu(args) || option(args, "pidfile") != fmt.Sprintf(pidFile, sid.Name()) {
 		return 0, err
 	}
-	switch stat, err := p.stat(pid); {
-	case err != nil:
+	state, err := processes.State(pid)
+	if err != nil || !state.Alive {
 		return 0, err
-	case !stat.alive:
-		return 0, nil
 	}
 	return pid, nil
 }
@@ -109,48 +107,6 @@ func option(args []string, name string) string {
 		}
 	}
 	return value
-}
-
-// cmdline returns the arguments of a process, none when it has ended.
-func (p Paths) cmdline(pid int) ([]string, error) {
-	data, err := p.readProc(pid, "cmdline")
-	if err != nil || len(data) == 0 {
-		return nil, err
-	}
-	return strings.Split(strings.TrimSuffix(string(data), "\x00"), "\x00"), nil
-}
-
-// procStat is what /proc tells of a process.
-type procStat struct {
-	alive bool   // neither gone nor a zombie
-	start uint64 // ticks after the boot; with the pid it names a process for good
-}
-
-func (p Paths) stat(pid int) (procStat, error) {
-	data, err := p.readProc(pid, "stat")
-	if err != nil || len(data) == 0 {
-		return procStat{}, err
-	}
-	// The name, in brackets, may hold brackets and blanks itself.
-	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
-	const state, start = 0, 19 // of proc_pid_stat(5), counted behind the name
-	if len(fields) <= start {
-		return procStat{}, fmt.Errorf("%s: %d fields behind the name", filepath.Join(p.Proc, strconv.Itoa(pid), "stat"), len(fields))
-	}
-	ticks, err := strconv.ParseUint(fields[start], 10, 64)
-	if err != nil {
-		return procStat{}, fmt.Errorf("%s: %w", filepath.Join(p.Proc, strconv.Itoa(pid), "stat"), err)
-	}
-	return procStat{alive: fields[state] != "Z" && fields[state] != "X", start: ticks}, nil
-}
-
-// readProc reads a file of a process; of one that is gone it is empty.
-func (p Paths) readProc(pid int, file string) ([]byte, error) {
-	data, err := os.ReadFile(filepath.Join(p.Proc, strconv.Itoa(pid), file))
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
-		return nil, nil
-	}
-	return data, err
 }
 
 // containerRuns reports whether a container has a monitor, by the monitor's

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pveha/internal/ha"
+	"pveha/internal/process"
 )
 
 // taskNews is how often the log says that a task still runs: the original's.
@@ -29,16 +30,17 @@ func (a *Agent) followTask(sid ha.SID, task string) error {
 	if err != nil {
 		return fmt.Errorf("unable to parse worker upid '%s': %w", task, err)
 	}
+	processes := process.Table{Root: a.cfg.Paths.Proc}
 	news := time.NewTicker(taskNews)
 	defer news.Stop()
 	look := time.NewTicker(taskNews / 50)
 	defer look.Stop()
 	for {
-		stat, err := a.cfg.Paths.stat(int(pid))
+		state, err := processes.State(int(pid))
 		if err != nil {
 			return fmt.Errorf("waiting for task '%s': %w", task, err)
 		}
-		if !stat.alive || stat.start != start {
+		if !state.Alive || state.Start != start {
 			return nil
 		}
 		select {
