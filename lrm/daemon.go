@@ -34,6 +34,9 @@ type Config struct {
 	// of either stack calls an LRM dead whose status is older than 30 seconds.
 	// Zero: the status is written in every full round, as the Perl stack does.
 	StatusRefresh ha.Epoch
+	// Adopted are orders that an earlier process of this daemon has started and
+	// whose results are still to come. They count as running.
+	Adopted []Order
 }
 
 // LRM is the local resource manager of one node.
@@ -83,6 +86,9 @@ func New(env Env, agent Agent, cfg Config) *LRM {
 	}
 	if l.process == nil {
 		l.process = &Process{}
+	}
+	for _, o := range cfg.Adopted {
+		l.queue[o.SID] = &job{order: o, running: true}
 	}
 	l.enter(ha.LRMWaitForAgentLock)
 	return l

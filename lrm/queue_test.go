@@ -401,3 +401,19 @@ func TestOrdersAreCarriedOutInTheRoundWithoutWorkers(t *testing.T) {
 		require.Len(t, w.written.Results, 3)
 	}
 }
+
+// A worker outlives its daemon. The next one neither starts a second for the
+// same guest, nor loses the result, nor gives up its watchdog before.
+func TestAWorkerOfAnEarlierDaemonIsAdopted(t *testing.T) {
+	w := newWorld(t)
+	w.workers = 2
+	w.assign("vm:101", ha.Migrate, "b").Target = elsewhere
+	w.assign("vm:102", ha.Started, "c")
+	l := lrm.New(w, &w.guests, lrm.Config{Adopted: []lrm.Order{{SID: "vm:101", UID: "b", State: ha.Migrate, Target: elsewhere}}})
+	w.round(l)
+	require.Equal(t, []string{"worker vm:102 started c"}, w.only("worker"))
+	w.end("vm:102", ha.ExitSuccess)
+	w.end("vm:101", ha.ExitSuccess)
+	w.round(l)
+	require.Equal(t, ha.Result{SID: "vm:101", State: ha.Migrate, ExitCode: ha.ExitSuccess}, w.written.Results["b"])
+}
