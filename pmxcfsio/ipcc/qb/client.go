@@ -41,6 +41,7 @@ type Conn struct {
 	folder   string
 	request  *ring
 	response *ring
+	largest  int // request, header included
 
 	turn    chan struct{} // held by the call in progress, and by Close for good
 	broken  atomic.Bool   // of no more use
@@ -52,9 +53,8 @@ type Conn struct {
 	closeErr error
 }
 
-// flowPause is how often a client looks whether a server that holds requests
-// back has changed its mind.
-const flowPause = time.Millisecond
+// sendPause is how often a client that may not send yet looks again.
+const sendPause = 100 * time.Microsecond
 
 // backlogPause is how often a client tries to connect to a server whose queue
 // of connections is full. libqb lets five wait.
@@ -172,6 +172,7 @@ func (c *Conn) openRings(w welcome) error {
 	if folder := filepath.Dir(w.names[0]); strings.HasPrefix(filepath.Base(folder), "qb-") {
 		c.folder = folder
 	}
+	c.largest = int(w.maxMessage)
 	var err error
 	if c.request, err = openRing(w.names[0], int(w.maxMessage)); err != nil {
 		return err
@@ -247,18 +248,12 @@ func (c *Conn) send(ctx context.Context, id int32, payload [][]byte) error {
 	for _, part := range payload {
 		size += len(part)
 	}
-	if size+chunkMargin > len(c.request.data) || size > maxInt32 {
-		return fmt.Errorf("%w: %d bytes", ErrTooLarge, size)
-	}
-	if err := c.holdBack(ctx); err != nil {
-		return err
+	if size > c.largest {
+		return fmt.Errorf("%w: %d bytes, the server takes %d", ErrTooLarge, size, c.largest)
 	}
 	var header [requestHeaderSize]byte
 	parts := append([][]byte{putHeader(header[:0], id, size)}, payload...)
-	if err := c.request.write(parts...); err != nil {
-		if errors.Is(err, errRingFull) {
-			return fmt.Errorf("%w: the server leaves requests unread", ErrProtocol)
-		}
+	if err := c.put(ctx, parts); err != nil {
 		return err
 	}
 	deadline, _ := ctx.Deadline()
@@ -270,18 +265,22 @@ func (c *Conn) send(ctx context.Context, id int32, payload [][]byte) error {
 	return err
 }
 
-// holdBack waits while the server's flow control says so. A connection without
-// a server is noticed too: the server counts as a user of the ring.
-func (c *Conn) holdBack(ctx context.Context) error {
+// put writes a request into its ring. It waits while the server's flow control
+// says so, and while the request before it, which the server has answered but
+// not yet taken out, is in the way. That there is a server is seen from the
+// ring, which counts its users.
+func (c *Conn) put(ctx context.Context, parts [][]byte) error {
 	for {
 		if users := c.request.users(); users != ringUsersBoth {
 			return fmt.Errorf("%w: ring has %d users", ErrDisconnected, int32(users))
 		}
-		if atomic.LoadUint32(c.request.flow()) != 1 {
-			return nil
+		if atomic.LoadUint32(c.request.flow()) != holdBack {
+			if err := c.request.write(parts...); !errors.Is(err, errRingFull) {
+				return err
+			}
 		}
 		select {
-		case <-time.After(flowPause):
+		case <-time.After(sendPause):
 		case <-ctx.Done():
 			return ctx.Err()
 		}

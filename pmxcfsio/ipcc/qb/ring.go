@@ -37,6 +37,7 @@ const (
 	markIncomplete  = 0xA110CED0
 	ringUsersServer = 1 // the creator alone
 	ringUsersBoth   = 2
+	holdBack        = 1 // flow control: no requests
 )
 
 var errRingFull = errors.New("ring is full")

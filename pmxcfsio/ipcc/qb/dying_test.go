@@ -1,0 +1,5 @@
+package qb_test
+
+const dyingServerVariable = "QB_DYING_SERVER"
+
+func runDyingServer(phase, name string) {}
