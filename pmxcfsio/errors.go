@@ -69,6 +69,14 @@ func (e *Error) Error() string {
 	return e.Op + " '" + e.Name + "': " + e.Kind.Error() + ": " + Reason(e.Err)
 }
 
+// cause is what the system said, or else what is wrong.
+func (e *Error) cause() error {
+	if e.Err == nil {
+		return e.Kind
+	}
+	return e.Err
+}
+
 // Unwrap returns the kind and the cause.
 func (e *Error) Unwrap() []error {
 	var all []error

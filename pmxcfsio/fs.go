@@ -3,6 +3,7 @@ package pmxcfsio
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 )
 
@@ -61,6 +62,15 @@ type FS struct {
 	clock Clock
 	mount *bounded
 	tmp   tmpNames
+	ipc   ipcState
+	locks lockTable
+}
+
+// ipcState is whether the IPC is left alone for a moment.
+type ipcState struct {
+	sync.Mutex
+	failed bool
+	until  time.Duration // on the clock of Boot
 }
 
 // New returns the cluster file system. It touches nothing: that there is no

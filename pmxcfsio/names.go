@@ -13,8 +13,14 @@ const (
 	DatacenterFile    = "datacenter.cfg"
 )
 
+// haFolder is where most of them are, and lrmStatus the one in a node's folder.
+const (
+	haFolder  = "ha"
+	lrmStatus = "lrm_status"
+)
+
 // LRMStatusFile returns the status file of a node's LRM.
-func LRMStatusFile(node string) string { return "nodes/" + node + "/lrm_status" }
+func LRMStatusFile(node string) string { return "nodes/" + node + "/" + lrmStatus }
 
 // The locks of the HA stack.
 const (

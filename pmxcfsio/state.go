@@ -3,17 +3,8 @@ package pmxcfsio
 import (
 	"context"
 	"errors"
+	"slices"
 )
-
-// Versions are the change counters of this node's pmxcfs. They start anew when
-// it is restarted, which shows in StartTime.
-type Versions struct {
-	StartTime int64            // when pmxcfs was started, seconds since 1970
-	Members   int64            // counter of the membership
-	Guests    int64            // counter of the guest list
-	Files     map[string]int64 // counters of the files that pmxcfs counts; 0 was not changed since StartTime
-	KV        map[string]map[string]int64
-}
 
 // Members is who is in the cluster.
 type Members struct {
@@ -55,48 +46,90 @@ type Guest struct {
 	Version int64 // of its configuration; differs between nodes
 }
 
-// UsageRow is one line of usage data, split. "U" stands for unknown.
-type UsageRow []string
+// The virtual files.
+const (
+	versionFile = ".version"
+	membersFile = ".members"
+	guestsFile  = ".vmlist"
+	usageFile   = ".rrd"
+)
 
 // Versions returns the change counters.
 func (f *FS) Versions(ctx context.Context) (Versions, error) {
-	return Versions{}, errors.ErrUnsupported
+	return generated(ctx, f, versionFile, IPC.Versions, parseVersions)
 }
 
 // Members returns the membership.
 func (f *FS) Members(ctx context.Context) (Members, error) {
-	return Members{}, errors.ErrUnsupported
-}
-
-// Quorate reports whether the local node is in the quorate partition.
-func (f *FS) Quorate(ctx context.Context) (bool, error) {
-	return false, errors.ErrUnsupported
+	return generated(ctx, f, membersFile, IPC.ClusterInfo, parseMembers)
 }
 
 // Guests returns the guest list.
 func (f *FS) Guests(ctx context.Context) (Guests, error) {
-	return Guests{}, errors.ErrUnsupported
+	return generated(ctx, f, guestsFile, IPC.GuestList, parseGuests)
 }
 
 // Usage returns the newest usage data by key, such as "pve-vm-9.0/100".
 func (f *FS) Usage(ctx context.Context) (map[string]UsageRow, error) {
-	return nil, errors.ErrUnsupported
+	return generated(ctx, f, usageFile, IPC.Usage, parseUsage)
 }
 
-// KV returns what a node published under a key, such as "static-info";
-// [ErrAbsent] when it has not. It needs the IPC.
-func (f *FS) KV(ctx context.Context, node, key string) ([]byte, error) {
-	return nil, errors.ErrUnsupported
+// Quorate reports whether the local node is in the quorate partition.
+func (f *FS) Quorate(ctx context.Context) (bool, error) {
+	if f.cfg.IPC != nil {
+		if m, err := f.Members(ctx); err == nil {
+			return m.Quorate(), nil
+		}
+	}
+	info, err := f.local(ctx)
+	return err == nil && info.Mode&writeBit != 0, err
 }
 
-// GuestProperties returns lines of the configurations of all guests, by ID and
-// property. A guest without any of them is missing.
-func (f *FS) GuestProperties(ctx context.Context, properties []string) (map[uint32]map[string]string, error) {
-	return nil, errors.ErrUnsupported
+// garbledTries is how often a text is asked for that makes no sense: all
+// processes of a node share the buffer pmxcfs makes it in, so that two pieces
+// of it may not fit together.
+const garbledTries = 5
+
+// generated reads a text that pmxcfs generates, and parses it.
+func generated[T any](
+	ctx context.Context, f *FS, name string, request func(IPC, context.Context) ([]byte, error), parse func([]byte) (T, error),
+) (T, error) {
+	var none T
+	var wrong error
+	for range garbledTries {
+		text, err := f.text(ctx, name, request)
+		if err != nil {
+			return none, failure("read", name, err)
+		}
+		value, err := parse(text)
+		if err == nil {
+			return value, nil
+		}
+		wrong = err
+		if err := f.clock.Sleep(ctx, replacePause); err != nil {
+			return none, failure("read", name, timeout(err))
+		}
+	}
+	return none, &Error{Op: "read", Name: name, Kind: ErrGarbled, Err: wrong}
 }
 
-// local looks at the symlink that is only there while pmxcfs is mounted, and
-// whose write bit is the quorum.
-func (f *FS) local(ctx context.Context) (Info, error) {
-	return Info{}, errors.ErrUnsupported
+// text returns what pmxcfs generates, by IPC or else from the virtual file.
+func (f *FS) text(ctx context.Context, name string, request func(IPC, context.Context) ([]byte, error)) ([]byte, error) {
+	text, err := f.ask(ctx, func(ctx context.Context) ([]byte, error) { return request(f.cfg.IPC, ctx) })
+	if !errors.Is(err, errUnanswered) {
+		return text, err
+	}
+	read := func() ([]byte, error) { return f.mount.ReadFile(name) }
+	if text, err = query(ctx, f.mount, read); err != nil || len(text) < readAtOnce {
+		return text, err
+	}
+	// More than one piece: they fit when nothing changed meanwhile.
+	for range garbledTries {
+		again, err := query(ctx, f.mount, read)
+		if err != nil || slices.Equal(text, again) {
+			return again, err
+		}
+		text = again
+	}
+	return nil, &fault{ErrGarbled, nil}
 }

@@ -1,8 +1,10 @@
 package pmxcfsio
 
 import (
+	"cmp"
 	"context"
-	"errors"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -11,13 +13,16 @@ type Change string
 
 // The changes.
 const (
-	FileChanged    Change = "file"    // File was written, made or removed
-	MembersChanged Change = "members" // who is in the cluster, or online
+	MountLost      Change = "lost" // pmxcfs is gone or does not answer
+	MountBack      Change = "back" // pmxcfs is there again, or was restarted
 	QuorumChanged  Change = "quorum"
-	GuestsChanged  Change = "guests" // a guest, its place or its configuration
-	MountLost      Change = "lost"   // pmxcfs is gone or does not answer
-	MountBack      Change = "back"   // pmxcfs is there again, or was restarted
+	MembersChanged Change = "members" // who is in the cluster, or online
+	GuestsChanged  Change = "guests"  // a guest, its place or its configuration
+	FileChanged    Change = "file"    // File was written, made or removed
 )
+
+// order is how changes that come together are sorted.
+var order = []Change{MountLost, MountBack, QuorumChanged, MembersChanged, GuestsChanged, FileChanged}
 
 // Event is one change.
 type Event struct {
@@ -25,31 +30,118 @@ type Event struct {
 	File   string // of FileChanged, from the root
 }
 
-// WatchConfig says what to watch.
+// defaultInterval is the pause between two looks at the change counters. What
+// another node changes is noticed that late.
+const defaultInterval = 400 * time.Millisecond
+
+// WatchConfig says what to watch beside the files that pmxcfs counts.
 type WatchConfig struct {
 	// Nodes returns the nodes whose lrm_status is watched; nil: none. pmxcfs
 	// does not count changes of these files, so they are read and compared.
 	Nodes func() []string
 	// Interval is the pause between two looks at the change counters. Zero is
-	// 300 ms.
+	// 400 ms.
 	Interval time.Duration
 }
 
-// Watcher tells what changes in the cluster file system.
+// Watcher tells what changes in the cluster file system: its membership, its
+// guests, and the files of the HA stack.
 type Watcher struct {
-	events chan []Event
+	look     *looker
+	hints    *hints
+	interval time.Duration
+	pending  map[Event]bool
+	events   chan []Event
+	stop     context.CancelFunc
+	ended    chan struct{}
 }
 
-// Watch starts to watch. What is there at the start is no change. The watcher
-// ends with ctx or by Close.
-func (f *FS) Watch(ctx context.Context, cfg WatchConfig) (*Watcher, error) {
-	return nil, errors.ErrUnsupported
+// Watch starts to watch. What is there at the start is no change; if there is
+// no file system, MountBack says when there is. The watcher ends with ctx or by
+// Close.
+func (f *FS) Watch(ctx context.Context, cfg WatchConfig) *Watcher {
+	ctx, stop := context.WithCancel(ctx)
+	w := &Watcher{
+		look:     newLooker(f, cfg.Nodes),
+		hints:    newHints(f),
+		interval: orDefault(cfg.Interval, defaultInterval),
+		pending:  map[Event]bool{},
+		events:   make(chan []Event),
+		stop:     stop,
+		ended:    make(chan struct{}),
+	}
+	w.hints.renew(ctx)
+	w.look.look(ctx, localHint|journalHint)
+	go w.run(ctx)
+	return w
 }
 
 // Events returns the channel on which changes come. What changes before it is
 // received from is put together: one receive gets every change since the last,
-// each once. It is closed when the watcher has ended.
+// each once, in the order of the constants. It is closed when the watcher has
+// ended.
 func (w *Watcher) Events() <-chan []Event { return w.events }
 
 // Close ends the watcher and waits until it has.
-func (w *Watcher) Close() {}
+func (w *Watcher) Close() {
+	w.stop()
+	<-w.ended
+}
+
+func (w *Watcher) run(ctx context.Context) {
+	defer close(w.ended)
+	defer close(w.events)
+	defer w.hints.close()
+	last := time.Now()
+	due := last.Add(w.interval) // the next look
+	timer := time.NewTimer(w.interval)
+	defer timer.Stop()
+	var why hint // for the next look
+	for {
+		var out chan<- []Event
+		var batch []Event
+		if len(w.pending) > 0 {
+			out, batch = w.events, sorted(w.pending)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case out <- batch:
+			clear(w.pending)
+		case <-timer.C:
+			w.note(ctx, w.look.look(ctx, why))
+			why, last = noHint, time.Now()
+			due = last.Add(w.interval)
+			timer.Reset(w.interval)
+		case ev, open := <-w.hints.events():
+			h := w.hints.understand(ctx, ev, open)
+			if why |= h; h == noHint {
+				continue
+			}
+			if soon := time.Now().Add(why.wait(time.Since(last))); soon.Before(due) {
+				due = soon
+				timer.Reset(time.Until(due))
+			}
+		}
+	}
+}
+
+// note adds changes to those that wait to be received.
+func (w *Watcher) note(ctx context.Context, changes []Event) {
+	back := false
+	for _, e := range changes {
+		back = back || e.Change == MountBack
+		if e.Change == MountLost {
+			delete(w.pending, Event{Change: MountBack})
+		}
+		w.pending[e] = true
+	}
+	w.hints.keep(ctx, back)
+	w.look.journal = w.hints.journal
+}
+
+func sorted(pending map[Event]bool) []Event {
+	return slices.SortedFunc(maps.Keys(pending), func(a, b Event) int {
+		return cmp.Or(cmp.Compare(slices.Index(order, a.Change), slices.Index(order, b.Change)), cmp.Compare(a.File, b.File))
+	})
+}

@@ -3,7 +3,13 @@ package pmxcfsio
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strconv"
 	"sync"
+	"sync/atomic"
+	"syscall"
 )
 
 // tmpNames hands out names of temporary files that no other call of this
@@ -13,11 +19,34 @@ type tmpNames struct {
 	busy map[string]bool
 }
 
+// take returns a free name beside the file. The Perl stack's is FILE.tmp.PID.
+func (t *tmpNames) take(name string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.busy == nil {
+		t.busy = map[string]bool{}
+	}
+	first := name + ".tmp." + strconv.Itoa(os.Getpid())
+	tmp := first
+	for i := 1; t.busy[tmp]; i++ {
+		tmp = first + "." + strconv.Itoa(i)
+	}
+	t.busy[tmp] = true
+	return tmp
+}
+
+func (t *tmpNames) giveBack(tmp string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.busy, tmp)
+}
+
 // stage is a step of writing a file, by which the texts of errors differ.
 type stage string
 
 const (
 	stageOpen   stage = "open"
+	stageDelete stage = "delete"
 	stageWrite  stage = "write"
 	stageClose  stage = "close"
 	stageRename stage = "rename"
@@ -36,21 +65,134 @@ func (e *stageError) Unwrap() error { return e.err }
 // readers see the old or the new. After [ErrTimeout] and [ErrBusy] nobody
 // knows which of them. The texts of its errors are those of the Perl stack.
 func (f *FS) Write(ctx context.Context, name string, data []byte) error {
-	return errors.ErrUnsupported
+	if err := checkName("write", name); err != nil {
+		return err
+	}
+	tmp := f.tmp.take(name)
+	if len(data) > MaxFileSize {
+		f.tmp.giveBack(tmp)
+		return f.writeFailure(ctx, name, tmp, &stageError{stageWrite, syscall.EFBIG})
+	}
+	var began, ended atomic.Bool
+	err := f.mount.do(ctx, func() error {
+		began.Store(true)
+		return f.mount.replace(name, tmp, data, &ended)
+	}, func(error) {
+		_ = f.mount.Unlink(tmp) // mostly it is gone; what stays, a later write removes
+		f.tmp.giveBack(tmp)
+	})
+	late := errors.Is(err, ErrTimeout) && began.Load()
+	ended.Store(late)
+	if !late {
+		f.tmp.giveBack(tmp)
+	}
+	if err == nil {
+		return nil
+	}
+	return f.writeFailure(ctx, name, tmp, err)
+}
+
+// replace makes the temporary file and puts it in place. Once the caller's
+// time has ended it leaves the old one there, so that nobody is surprised by
+// what was written long ago.
+func (b *bounded) replace(name, tmp string, data []byte, ended *atomic.Bool) error {
+	return b.guarded(func() error {
+		if err := b.createTmp(tmp, data); err != nil {
+			return err
+		}
+		if ended.Load() {
+			_ = b.Unlink(tmp) // nobody waits for an error
+			return ErrTimeout
+		}
+		if err := b.Rename(tmp, name); err != nil {
+			_ = b.Unlink(tmp) // the error of the rename says more
+			return &stageError{stageRename, err}
+		}
+		return nil
+	})
+}
+
+// createTries is how often a name is tried on which an earlier process of the
+// same number left its temporary file.
+const createTries = 3
+
+func (b *bounded) createTmp(tmp string, data []byte) error {
+	var err error
+	for range createTries {
+		err = b.Create(tmp, data)
+		if !errors.Is(err, syscall.EEXIST) {
+			break
+		}
+		if err := b.Unlink(tmp); err != nil {
+			return &stageError{stageDelete, err}
+		}
+	}
+	var s *stageError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &s): // it was made, but not whole
+		_ = b.Unlink(tmp) // the error of the write says more
+		return err
+	}
+	return &stageError{stageOpen, err}
+}
+
+// writeFailure gives an error of Write the text of the Perl stack.
+func (f *FS) writeFailure(ctx context.Context, name, tmp string, err error) error {
+	wrapped := f.refusal(ctx, "write", name, err)
+	var e *Error
+	if !errors.As(wrapped, &e) {
+		return wrapped
+	}
+	var s *stageError
+	if !errors.As(err, &s) {
+		var errno syscall.Errno
+		if !errors.As(err, &errno) {
+			return wrapped
+		}
+		s = &stageError{stageOpen, errno} // the mount is not there: no open would succeed
+	}
+	target, tmp, reason := path.Join(f.cfg.Root, name), path.Join(f.cfg.Root, tmp), Reason(s.err)
+	switch s.stage {
+	case stageOpen:
+		e.text = fmt.Sprintf("unable to open file '%s' - %s", tmp, reason)
+	case stageDelete:
+		e.text = "unable to delete old temp file: " + reason
+	case stageWrite:
+		e.text = fmt.Sprintf("unable to write '%s' - %s", tmp, reason)
+	case stageClose:
+		e.text = fmt.Sprintf("closing file '%s' failed - %s", tmp, reason)
+	case stageRename:
+		e.text = fmt.Sprintf("close (rename) atomic file '%s' failed: %s", target, reason)
+	}
+	return e
+}
+
+// change is a guarded call that changes something.
+func (f *FS) change(ctx context.Context, op, name string, call func() error) error {
+	if err := checkName(op, name); err != nil {
+		return err
+	}
+	err := f.mount.do(ctx, func() error { return f.mount.guarded(call) }, nil)
+	return f.refusal(ctx, op, name, err)
 }
 
 // Remove removes a file.
 func (f *FS) Remove(ctx context.Context, name string) error {
-	return errors.ErrUnsupported
+	return f.change(ctx, "remove", name, func() error { return f.mount.Unlink(name) })
 }
 
 // Rename moves a file. A file that is in its new place is replaced; that a
 // guest's ID is taken elsewhere is [ErrExists].
 func (f *FS) Rename(ctx context.Context, from, to string) error {
-	return errors.ErrUnsupported
+	if err := checkName("rename", to); err != nil {
+		return err
+	}
+	return f.change(ctx, "rename", from, func() error { return f.mount.Rename(from, to) })
 }
 
 // Mkdir makes a folder.
 func (f *FS) Mkdir(ctx context.Context, name string) error {
-	return errors.ErrUnsupported
+	return f.change(ctx, "make", name, func() error { return f.mount.Mkdir(name) })
 }

@@ -1,0 +1,121 @@
+package pmxcfsio
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// hint is a reason to look before it is time.
+type hint uint8
+
+const (
+	noHint      hint = 0
+	localHint   hint = 1 << 0 // a file that is watched was changed by this node
+	journalHint hint = 1 << 1 // something was changed, by whatever node
+)
+
+// How long looks are put off to take in what follows at once, and how long
+// after another look they are at least: pmxcfs writes its journal for every
+// refresh of a lock on any node.
+const (
+	hintDelay  = 2 * time.Millisecond
+	localGap   = 10 * time.Millisecond
+	journalGap = 100 * time.Millisecond
+)
+
+// wait is how long to wait with the look, so long after the last one.
+func (h hint) wait(since time.Duration) time.Duration {
+	gap := journalGap
+	if h&localHint != 0 {
+		gap = localGap
+	}
+	return max(hintDelay, gap-since)
+}
+
+// hints is news of the kernel: inotify knows of changes that were made through
+// this node's mount, and of writes to the journal of pmxcfs. Neither is needed.
+type hints struct {
+	fs      *FS
+	notify  *fsnotify.Watcher // nil while there is none to be had
+	watched map[string]hint   // full names of files
+	journal bool              // it is watched
+	renewed time.Time
+	missing bool // not every folder could be watched
+}
+
+// renewPause is how long to wait before folders that could not be watched are
+// tried again.
+const renewPause = 5 * time.Second
+
+func newHints(f *FS) *hints {
+	h := &hints{fs: f, watched: map[string]hint{}}
+	for _, name := range append([]string{haFolder, localName + "/" + lrmStatus}, countedFiles...) {
+		h.watched[filepath.Join(f.cfg.Root, name)] = localHint
+	}
+	if f.cfg.Journal != "" {
+		h.watched[f.cfg.Journal] = journalHint
+	}
+	return h
+}
+
+func (h *hints) events() <-chan fsnotify.Event {
+	if h.notify == nil {
+		return nil
+	}
+	return h.notify.Events
+}
+
+func (h *hints) close() {
+	if h.notify != nil {
+		_ = h.notify.Close() // there is nothing to write
+	}
+}
+
+// renew watches the folders of all files anew: watches end with the mount.
+func (h *hints) renew(ctx context.Context) {
+	h.close()
+	h.renewed, h.missing, h.journal = time.Now(), true, false
+	var err error
+	if h.notify, err = fsnotify.NewBufferedWatcher(eventBuffer); err != nil {
+		h.notify = nil
+		return
+	}
+	notify, m, root := h.notify, h.fs.mount, h.fs.cfg.Root
+	h.missing = false
+	for _, folder := range []string{root, filepath.Join(root, haFolder), filepath.Join(root, localName)} {
+		// Looking up a path may hang as any use of the mount.
+		_, err := query(ctx, m, func() (struct{}, error) { return struct{}{}, notify.Add(folder) })
+		h.missing = h.missing || err != nil
+	}
+	if h.fs.cfg.Journal != "" {
+		h.journal = notify.Add(filepath.Dir(h.fs.cfg.Journal)) == nil
+		h.missing = h.missing || !h.journal
+	}
+}
+
+// eventBuffer is how many events may wait while a look hangs.
+const eventBuffer = 64
+
+// keep renews the watches when pmxcfs came back, and now and then while some
+// are missing.
+func (h *hints) keep(ctx context.Context, back bool) {
+	if back || h.missing && time.Since(h.renewed) >= renewPause {
+		h.renew(ctx)
+	}
+}
+
+// understand returns what an event is a hint of.
+func (h *hints) understand(ctx context.Context, ev fsnotify.Event, open bool) hint {
+	if !open {
+		h.notify = nil
+		h.renew(ctx)
+		return localHint | journalHint
+	}
+	if ev.Has(fsnotify.Create) && ev.Name == filepath.Join(h.fs.cfg.Root, haFolder) {
+		h.renew(ctx)
+	}
+	return h.watched[ev.Name]
+}
