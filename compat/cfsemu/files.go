@@ -2,9 +2,9 @@ package cfsemu
 
 import (
 	"bytes"
-	"maps"
 	"math"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -88,9 +88,15 @@ func (n *Node) noLink(name string) syscall.Errno {
 	return syscall.EINVAL
 }
 
-// List returns the names in a folder, sorted.
-func (n *Node) List(name string) ([]string, error) {
-	var names []string
+// An Entry is a name in a folder.
+type Entry struct {
+	Name string
+	Mode uint32 // the type bits of st_mode; 0 for what pmxcfs tells no type of
+}
+
+// Entries returns what is in a folder, by name.
+func (n *Node) Entries(name string) ([]Entry, error) {
+	var found []Entry
 	err := n.do(OpList, name, func(name string, _ faultHit) syscall.Errno {
 		if target, ok := n.linkTarget(name); ok {
 			name = target
@@ -104,14 +110,39 @@ func (n *Node) List(name string) ([]string, error) {
 		case !e.folder:
 			return syscall.ENOTDIR
 		}
-		names = slices.Collect(maps.Keys(e.entries))
-		if name == "" {
-			names = slices.DeleteFunc(names, special)
-			names = append(names, specialNames()...)
-		}
-		slices.Sort(names)
+		found = e.list(name == "")
 		return 0
 	})
+	return found, err
+}
+
+func (e *entry) list(top bool) []Entry {
+	var found []Entry
+	if top {
+		for _, name := range specialNames() {
+			found = append(found, Entry{Name: name})
+		}
+	}
+	for name, child := range e.entries {
+		switch {
+		case top && special(name):
+		case child.folder:
+			found = append(found, Entry{name, syscall.S_IFDIR})
+		default:
+			found = append(found, Entry{name, syscall.S_IFREG})
+		}
+	}
+	slices.SortFunc(found, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
+	return found
+}
+
+// List returns the names in a folder, sorted.
+func (n *Node) List(name string) ([]string, error) {
+	found, err := n.Entries(name)
+	names := make([]string, len(found))
+	for i, e := range found {
+		names[i] = e.Name
+	}
 	return names, err
 }
 
