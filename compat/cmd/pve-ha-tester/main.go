@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	"pveha/compat/cli"
 	"pveha/compat/formats"
 	"pveha/compat/scenarios"
 	"pveha/compat/sim"
@@ -19,6 +20,7 @@ import (
 const usage = `usage: pve-ha-tester PATH                      play a scenario and print its log
        pve-ha-tester check scenarios PATH...   compare logs with the recorded ones
        pve-ha-tester check formats FILE...     compare file formats with recorded vectors
+       pve-ha-tester check cli FILE...         compare ha-manager with recorded calls
        pve-ha-tester demo [--seed N] [PATH]    watch a cluster fail over
 
 PATH is the folder of a scenario or a .txtar archive of one; check scenarios
@@ -95,7 +97,7 @@ func play(path string, stdout, stderr io.Writer) int {
 // check compares with recordings and ends with a line that counts.
 func check(args []string, stdout, stderr io.Writer) int {
 	if len(args) < 2 {
-		return misuse(stderr, "check wants to know what to check, scenarios or formats, and where it is")
+		return misuse(stderr, "check wants to know what to check, scenarios, formats or cli, and where it is")
 	}
 	what, paths := args[0], args[1:]
 	var passed, failed int
@@ -105,8 +107,10 @@ func check(args []string, stdout, stderr io.Writer) int {
 		passed, failed, err = scenarios.Check(paths, stdout, sim.Options{})
 	case "formats":
 		passed, failed, err = formats.Check(paths, stdout)
+	case "cli":
+		passed, failed, err = cli.Check(paths, stdout)
 	default:
-		return misuse(stderr, "cannot check %q, only scenarios and formats", what)
+		return misuse(stderr, "cannot check %q, only scenarios, formats and cli", what)
 	}
 	if err != nil {
 		complain(stderr, err)

@@ -86,9 +86,9 @@ func TestMisuse(t *testing.T) {
 		"scenario has a bad word": {[]string{dir + "/bad-word"}, `DIR/bad-word: cmdlist: step 1: command "power node1 up": state is "up", want on, off`},
 		"scenario is too big":     {[]string{dir + "/too-big"}, "DIR/too-big: unable to simulate 30 nodes: a round of all would take longer than watchdogs and locks allow (at most 29)"},
 
-		"check what":       {[]string{"check"}, "check wants to know what to check, scenarios or formats, and where it is" + help},
-		"check where":      {[]string{"check", "scenarios"}, "check wants to know what to check, scenarios or formats, and where it is" + help},
-		"check the engine": {[]string{"check", "oil", "x"}, `cannot check "oil", only scenarios and formats` + help},
+		"check what":       {[]string{"check"}, "check wants to know what to check, scenarios, formats or cli, and where it is" + help},
+		"check where":      {[]string{"check", "scenarios"}, "check wants to know what to check, scenarios, formats or cli, and where it is" + help},
+		"check the engine": {[]string{"check", "oil", "x"}, `cannot check "oil", only scenarios, formats and cli` + help},
 
 		"demo: seed is no number":       {[]string{"demo", "--seed", "x"}, `demo: invalid value "x" for flag -seed: parse error` + help},
 		"demo: negative seed":           {[]string{"demo", "--seed", "-1"}, `demo: invalid value "-1" for flag -seed: parse error` + help},
