@@ -1,0 +1,132 @@
+package pveenv
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pveha/internal/ha"
+	"pveha/pmxcfsio"
+)
+
+// machineClock is the clock of the machine.
+type machineClock struct{}
+
+var _ pmxcfsio.Clock = machineClock{}
+
+func (machineClock) Now() time.Time { return time.Now() }
+
+func (machineClock) Boot() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
+		// Every Linux since 2.6.39 has it.
+		panic("no clock of the time since the start: " + err.Error())
+	}
+	return time.Duration(ts.Nano())
+}
+
+func (machineClock) Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// minRound is the least time from the beginning of one round to that of the
+// next when an event wakes the daemon: what comes in between is looked at
+// together. With two daemons in a row it is still well below a second from a
+// command to what it does.
+const minRound = 250 * time.Millisecond
+
+// Waker ends the wait of a daemon between two rounds. It may be used by many
+// goroutines.
+type Waker struct {
+	mu      sync.Mutex
+	pending bool
+	cut     context.CancelFunc // of the wait that is under way
+}
+
+// NewWaker returns a waker of nobody yet.
+func NewWaker() *Waker { return &Waker{} }
+
+// Wake lets the daemon's next round begin soon. It stays in force until that
+// round begins.
+func (w *Waker) Wake() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pending = true
+	if w.cut != nil {
+		w.cut()
+	}
+}
+
+// begin is the beginning of a round, which looks at everything.
+func (w *Waker) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pending = false
+}
+
+// sleep waits, and returns true when it was or is woken.
+func (w *Waker) sleep(ctx context.Context, clock pmxcfsio.Clock, d time.Duration) bool {
+	ctx, cut := context.WithCancel(ctx)
+	defer cut()
+	w.mu.Lock()
+	if w.pending {
+		w.mu.Unlock()
+		return true
+	}
+	w.cut = cut
+	w.mu.Unlock()
+
+	_ = clock.Sleep(ctx, d) // an end before the time shows in pending
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cut = nil
+	return w.pending
+}
+
+// timekeeper is the daemons' Clock.
+type timekeeper struct {
+	ctx   context.Context
+	clock pmxcfsio.Clock
+	waker *Waker
+	round time.Duration // when this round began, by Boot
+}
+
+// begin is the beginning of a round.
+func (t *timekeeper) begin() {
+	t.waker.begin()
+	t.round = t.clock.Boot()
+}
+
+// Now is the wall clock.
+func (t *timekeeper) Now() ha.Epoch { return ha.Epoch(t.clock.Now().Unix()) }
+
+// Monotonic is the time since the machine was started.
+func (t *timekeeper) Monotonic() ha.Epoch { return ha.Epoch(t.clock.Boot() / time.Second) }
+
+// Sleep waits for the whole time, unless the environment is closed.
+func (t *timekeeper) Sleep(seconds int64) {
+	_ = t.clock.Sleep(t.ctx, time.Duration(seconds)*time.Second)
+}
+
+// SleepUntil waits until Monotonic is end, or until something has happened.
+func (t *timekeeper) SleepUntil(end ha.Epoch) (woken bool) {
+	left := func() time.Duration { return time.Duration(end)*time.Second - t.clock.Boot() }
+	d := left()
+	if d <= 0 || !t.waker.sleep(t.ctx, t.clock, d) {
+		return false
+	}
+	if rest := min(t.round+minRound-t.clock.Boot(), left()); rest > 0 {
+		_ = t.clock.Sleep(t.ctx, rest)
+	}
+	return true
+}

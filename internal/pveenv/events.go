@@ -1,0 +1,166 @@
+package pveenv
+
+import (
+	"context"
+	"regexp"
+	"sync"
+
+	"pveha/internal/ha"
+	"pveha/pmxcfsio"
+)
+
+// Run watches for what a round of the CRM should look at, until the context
+// ends, and wakes the daemon. It leaves nothing behind.
+//
+// A status that was only written again, with another time stamp, is no event:
+// otherwise every round of one daemon would be one of all others. The CRM's own
+// status is none of its events at all.
+func (c *CRM) Run(ctx context.Context) {
+	seen := statusFilter{read: c.read}
+	c.run(ctx, pmxcfsio.WatchConfig{Nodes: c.watchedNodes}, nil, func(e pmxcfsio.Event) bool {
+		if e.Change != pmxcfsio.FileChanged {
+			return e.Change != pmxcfsio.MountLost
+		}
+		switch e.File {
+		case pmxcfsio.CommandsFile:
+			waits, err := c.read(e.File)
+			return err != nil || len(waits) > 0
+		case pmxcfsio.ResourcesFile, pmxcfsio.RulesFile, pmxcfsio.GroupsFile, pmxcfsio.DatacenterFile:
+			return true
+		}
+		return isLRMStatus.MatchString(e.File) && seen.isNews(e.File)
+	})
+}
+
+var isLRMStatus = regexp.MustCompile(`^nodes/[^/]+/lrm_status$`)
+
+// watchedNodes are the nodes whose LRM matters: to the master, all of them.
+func (c *CRM) watchedNodes() []string {
+	if c.manager.lock.Left() == 0 {
+		return nil
+	}
+	c.nodesMu.Lock()
+	defer c.nodesMu.Unlock()
+	return c.members
+}
+
+// Run watches for what a round of the LRM should look at, until the context
+// ends, and wakes the daemon. It leaves nothing behind.
+func (l *LRM) Run(ctx context.Context) {
+	seen := statusFilter{read: l.read}
+	var sources []source
+	if l.workers != nil {
+		sources = append(sources, source{changed: l.workers.Changed()})
+	}
+	if l.guests != nil {
+		sources = append(sources, source{l.guests.Changed(), func() { l.guests.Ended() }})
+	}
+	l.run(ctx, pmxcfsio.WatchConfig{}, sources, func(e pmxcfsio.Event) bool {
+		switch e.Change {
+		case pmxcfsio.QuorumChanged, pmxcfsio.MountBack:
+			return true
+		case pmxcfsio.FileChanged:
+			return e.File == pmxcfsio.ManagerStatusFile && seen.isNews(e.File)
+		case pmxcfsio.MountLost, pmxcfsio.MembersChanged, pmxcfsio.GuestsChanged:
+		}
+		return false
+	})
+}
+
+// source is something else that wakes a daemon.
+type source struct {
+	changed <-chan struct{}
+	heard   func() // called when something came; nil: nothing to do
+}
+
+// run watches the cluster file system, the links and what else may end, until
+// the context ends.
+func (n *node) run(ctx context.Context, cfg pmxcfsio.WatchConfig, sources []source, matters func(pmxcfsio.Event) bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(n.ctx, cancel)
+	defer stop()
+	defer cancel()
+	var loops sync.WaitGroup
+	for _, s := range sources {
+		loops.Go(func() {
+			for {
+				select {
+				case <-s.changed:
+					if s.heard != nil {
+						s.heard()
+					}
+					n.waker.Wake()
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+	if !n.cfg.Links.Off {
+		loops.Go(func() { n.links.run(ctx) })
+	}
+	n.watchFiles(ctx, cfg, matters)
+	loops.Wait()
+}
+
+// watchFiles wakes the daemon for every batch of changes in which one matters.
+func (n *node) watchFiles(ctx context.Context, cfg pmxcfsio.WatchConfig, matters func(pmxcfsio.Event) bool) {
+	watcher := n.fs.Watch(ctx, cfg)
+	defer watcher.Close()
+	for batch := range watcher.Events() {
+		wake := false
+		for _, e := range batch {
+			// Each is looked at, because a filter learns from it.
+			wake = matters(e) || wake
+			n.note(e)
+		}
+		if wake {
+			n.waker.Wake()
+		}
+	}
+}
+
+// note keeps what explains a reset of this node.
+func (n *node) note(e pmxcfsio.Event) {
+	switch e.Change {
+	case pmxcfsio.MountLost:
+		n.fence.files(false)
+	case pmxcfsio.MountBack:
+		n.fence.files(true)
+	case pmxcfsio.QuorumChanged:
+		n.Quorate()
+	case pmxcfsio.MembersChanged, pmxcfsio.GuestsChanged, pmxcfsio.FileChanged:
+	}
+}
+
+// statusFilter tells a status that says something new from one that was only
+// written again. It is used by one goroutine.
+type statusFilter struct {
+	read func(name string) ([]byte, error)
+	last map[string]string // by file: its content in canonical form, without its time
+}
+
+// isNews reports whether a status has changed in more than its time since the
+// last call for it. What cannot be read is news.
+func (f *statusFilter) isNews(name string) bool {
+	raw, err := f.read(name)
+	if err != nil {
+		return true
+	}
+	text := string(raw)
+	if name == pmxcfsio.ManagerStatusFile {
+		if s, err := ha.ParseManagerStatus(name, raw); err == nil {
+			s.Timestamp = 0
+			text = string(s.Encode())
+		}
+	} else if s, err := ha.ParseLRMStatus(name, raw); err == nil {
+		s.Timestamp = 0
+		text = string(s.Encode())
+	}
+	last, known := f.last[name]
+	if f.last == nil {
+		f.last = map[string]string{}
+	}
+	f.last[name] = text
+	return !known || text != last
+}
