@@ -108,7 +108,7 @@ func (c *CRM) Iterate() (alive bool, err error) {
 	c.refreshed = c.env.Refresh()
 	c.full = c.pace.Full(c.env.Monotonic(), masterRoundTime)
 	c.watchNodes()
-	if c.state == ha.CRMMaster && !c.full && !c.stopping && !(c.refreshed && c.env.Quorate()) {
+	if c.state == ha.CRMMaster && !c.full && !c.stopping && (!c.refreshed || !c.env.Quorate()) {
 		// Whether that is a loss the full round finds out: an event must not
 		// make the master give up sooner than it would without.
 		c.endRound()

@@ -127,7 +127,7 @@ func (l *LRM) round() (alive bool, err error) {
 		l.process.statusWritten = true
 	}
 	l.readManager()
-	if !l.full && l.holdsLock() && !(l.refreshed && l.env.Quorate()) {
+	if !l.full && l.holdsLock() && (!l.refreshed || !l.env.Quorate()) {
 		// Whether that is a loss the full round finds out: an event must not
 		// make the node give up sooner than it would without.
 		l.endRound()

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pveha/internal/daemon"
 	"pveha/watchdogmux/watchdog"
 )
 
@@ -168,7 +169,7 @@ func (d *Daemon) newServer(device Device, listener *Listener, refusal error) (*S
 			return nil, err
 		}
 	}
-	notifier, err := NewNotifier(d.Getenv("NOTIFY_SOCKET"))
+	notifier, err := daemon.NewNotifier(d.Getenv("NOTIFY_SOCKET"))
 	if err != nil {
 		d.Journal.Log(fmt.Sprintf("cannot notify systemd: %v", err))
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"pveha/internal/daemon"
 	"pveha/watchdogmux/watchdog"
 )
 
@@ -65,7 +66,7 @@ func newTestDaemon(t *testing.T, device *armedDevice) *testDaemon {
 		},
 		OpenDevice: func() (Device, error) { return device, nil },
 		Harden:     func() error { return errors.New("cannot lock memory: operation not permitted") },
-		Clock:      Boottime,
+		Clock:      daemon.Boottime,
 		Signals:    make(chan os.Signal, 8),
 	}
 	return d
@@ -307,19 +308,6 @@ func TestJournalFallsBackAndSyncsAfterItsLines(t *testing.T) {
 	j.Sync()
 	j.Close(time.Minute)
 	require.Equal(t, "last words\n", at)
-}
-
-func TestNotifierWithoutSystemd(t *testing.T) {
-	n, err := NewNotifier("")
-	require.NoError(t, err)
-	require.Nil(t, n)
-	n.Send("READY=1")
-	n.Close()
-
-	n, err = NewNotifier("@pveha-nobody-listens")
-	require.NoError(t, err)
-	n.Send("READY=1")
-	n.Close()
 }
 
 func TestProgramIsFoundInMemory(t *testing.T) {

@@ -7,19 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// Boottime is the time since boot. It counts suspend and knows no steps of the
-// wall clock.
-func Boottime() time.Duration {
-	var ts unix.Timespec
-	// With a clock that every kernel has, this cannot fail.
-	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts)
-	return time.Duration(ts.Nano())
-}
 
 // realtimePriority is in the middle of the range: above all that is not
 // real-time, beside corosync and the kernel's own interrupt threads.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pveha/internal/daemon"
 )
 
 // Limits of the work of one round, so that the next tick is never far.
@@ -51,7 +53,7 @@ type ServerConfig struct {
 	Listener   *Listener // nil: no client is taken, the device is fed all the same
 	Marker     string    // folder that exists while a client is active
 	Journal    *Journal
-	Notify     *Notifier
+	Notify     *daemon.Notifier
 	Clock      func() time.Duration // since boot, suspend included
 }
 

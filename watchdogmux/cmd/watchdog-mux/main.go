@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 
+	"pveha/internal/daemon"
 	"pveha/watchdogmux"
 	"pveha/watchdogmux/watchdog"
 )
@@ -41,7 +42,7 @@ func run() int {
 		},
 		OpenDevice: func() (watchdogmux.Device, error) { return watchdog.Open(watchdog.Config{}) },
 		Harden:     watchdogmux.Harden,
-		Clock:      watchdogmux.Boottime,
+		Clock:      daemon.Boottime,
 		Signals:    make(chan os.Signal, 8),
 	}
 	return daemon.Run()

@@ -1,4 +1,4 @@
-package watchdogmux
+package daemon
 
 import (
 	"os"
