@@ -42,6 +42,8 @@ func (c *Cluster) checkNode(cmd Command) error {
 	switch {
 	case !n.power && (cmd.Verb == VerbReboot || cmd.Verb == VerbShutdown):
 		return fmt.Errorf("%s is off already", n.name)
+	case cmd.Verb == VerbPower && cmd.Action == "on" && n.power && n.shutdown != "":
+		return fmt.Errorf("%s is going down: wait until it is off, or switch it off", n.name)
 	case cmd.Verb == VerbRestartLRM && n.shutdown != "":
 		return fmt.Errorf("%s is going down: its LRM is not restarted any more", n.name)
 	case n.lrmRestart && (cmd.Verb == VerbReboot || cmd.Verb == VerbShutdown):

@@ -27,7 +27,9 @@ type Options struct {
 	Slips bool
 	// OnExecute, when set, is told every command before it is carried out.
 	OnExecute func(Command)
-	// Endless lets the simulation go on for as long as it is driven.
+	// Endless lets the simulation go on for as long as it is driven, also after
+	// a daemon's round that failed. A scenario with commands of ours does the
+	// same.
 	Endless bool
 	// Wire passes every status file through its text form, as on a real
 	// cluster, instead of handing over the value.
@@ -40,6 +42,7 @@ type Cluster struct {
 	opts     Options
 	now      ha.Epoch
 	limit    ha.Epoch // the simulation is given up then
+	goesOn   bool     // after a round that failed or took long; the Perl stack's simulator gives up
 	muted    bool     // nothing is logged: somebody only looks
 
 	roundStart     ha.Epoch
@@ -97,6 +100,7 @@ func New(s *Scenario, opts Options) (*Cluster, error) {
 		c.limit = math.MaxInt64
 	}
 	c.opts.Slips = opts.Slips && !s.extended
+	c.goesOn = opts.Endless || s.extended
 	if n := len(c.names); loopTime(n) >= maxLoopTime {
 		return nil, fmt.Errorf("unable to simulate %d nodes: a round of all would take longer than"+
 			" watchdogs and locks allow (at most %d)", n, (maxLoopTime-1)/2)

@@ -268,3 +268,19 @@ func parseWhole(value string, without int) (int, error) {
 	}
 	return int(n), nil
 }
+
+// TryConfig returns the files of the affinity rules and the groups as they
+// would be after a command that changes them.
+func (c *Cluster) TryConfig(cmd Command) (rules, groups []byte, err error) {
+	rules, groups = c.Config()
+	switch cmd.Verb {
+	case VerbRule:
+		rules, err = editRules(rules, cmd)
+	case VerbGroup:
+		groups, err = editGroups(groups, cmd)
+	case VerbPower, VerbNetwork, VerbCFS, VerbVersion, VerbReboot, VerbShutdown, VerbRestartLRM, VerbCRM,
+		VerbService, VerbDelay, VerbSkipRound, VerbAt, VerbEnd, VerbDatacenter:
+		err = wrapCommand(cmd.Text, errors.New("it changes neither rules nor groups"))
+	}
+	return rules, groups, err
+}

@@ -221,3 +221,6 @@ func (c *Cluster) Explain(sid ha.SID) (*crm.Explanation, error) {
 	onlooker := &node{name: name, nodeSetup: nodeSetup{power: true, network: true, cfsRW: true, cfsUpdate: true}}
 	return crm.Explain(&env{cluster: c, node: onlooker, daemon: daemonCRM, now: c.now}, sid)
 }
+
+// NodeNames returns the names of the nodes, sorted.
+func (c *Cluster) NodeNames() []string { return slices.Clone(c.names) }

@@ -38,10 +38,14 @@ const maxRound = 300
 func (e *env) round(iterate func() (bool, error)) (alive bool, err error) {
 	e.sync()
 	alive, err = iterate()
-	if err != nil {
+	switch {
+	case err != nil && !e.cluster.goesOn:
 		return alive, err
-	}
-	if e.spent > maxRound {
+	case err != nil:
+		// As a daemon's process does: it says so and tries again.
+		e.Log(ha.Entry{Level: ha.LevelErr, Text: err.Error()})
+		alive = true
+	case e.spent > maxRound && !e.cluster.goesOn:
 		return alive, fmt.Errorf("loop took too long (%d seconds)", e.spent)
 	}
 	e.spent = 0

@@ -177,6 +177,7 @@ func TestCheckRefusesWhatCannotBeDone(t *testing.T) {
 	l.do("power node3 off", "restart-lrm node1", "reboot node2")
 	for text, want := range map[string]string{
 		"power node9 on":                      "no such node 'node9'",
+		"power node2 on":                      "node2 is going down: wait until it is off, or switch it off",
 		"reboot node3":                        "node3 is off already",
 		"crm node3 start":                     "node3 is off: its CRM cannot be started",
 		"shutdown node1":                      "the LRM of node1 is being restarted: wait until that is over",

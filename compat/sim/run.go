@@ -178,6 +178,8 @@ func (c *Cluster) roundCRM(n *node, first bool) error {
 		c.powerCommand(n, true, string(VerbReboot))
 	case n.shutdown == string(VerbShutdown):
 		c.powerCommand(n, false, n.shutdown)
+	case !n.crmStop && c.goesOn:
+		c.startCRM(n)
 	case !n.crmStop:
 		return fmt.Errorf("the CRM of %s ended, and nobody told it to", n.name)
 	}
@@ -216,7 +218,7 @@ func (c *Cluster) roundLRM(n *node, first bool) error {
 	n.lrmEnv.info("exit (loop end)")
 	n.lrm = nil
 	switch {
-	case n.lrmRestart && n.shutdown != "":
+	case n.lrmRestart && n.shutdown != "" && !c.goesOn:
 		return fmt.Errorf("%s was told to restart its LRM and to go down; only one of both can be simulated", n.name)
 	case n.lrmRestart:
 		n.lrmRestart = false
@@ -228,6 +230,8 @@ func (c *Cluster) roundLRM(n *node, first bool) error {
 			n.crmStop = true
 			n.crm.RequestShutdown()
 		}
+	case c.goesOn:
+		c.startLRM(n)
 	default:
 		return fmt.Errorf("the LRM of %s ended, and nobody told it to", n.name)
 	}

@@ -105,6 +105,15 @@ func Parse(name string, files map[string][]byte) (*Scenario, error) {
 // Nodes returns the names of the scenario's nodes, sorted.
 func (s *Scenario) Nodes() []string { return slices.Sorted(maps.Keys(s.nodes)) }
 
+// Ends reports whether the scenario says when it ends.
+func (s *Scenario) Ends() bool {
+	if len(s.Steps) == 0 {
+		return false
+	}
+	last := s.Steps[len(s.Steps)-1]
+	return len(last) > 0 && last[len(last)-1].Verb == VerbEnd
+}
+
 type parser struct {
 	files map[string][]byte
 	s     *Scenario
