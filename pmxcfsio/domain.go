@@ -29,7 +29,7 @@ const releaseGrace = 2 * time.Second
 // as it is.
 func (f *FS) Domain(ctx context.Context, name string, waiting func(msg string), body func(ctx context.Context) error) error {
 	d := domain{fs: f, id: "domain-" + name, waiting: waiting}
-	if err := checkName("lock", d.path()); err != nil {
+	if err := checkLock(d.path()); err != nil {
 		return err
 	}
 	since, err := d.take(ctx)

@@ -51,6 +51,14 @@ func (k keeping) left(now time.Duration) time.Duration {
 	return max(0, k.since+LockLifetime-now)
 }
 
+// checkLock refuses names that pmxcfs takes for no lock.
+func checkLock(name string) error {
+	if path.Dir(name) != lockFolder {
+		return &Error{Op: "lock", Name: name, Kind: ErrBadName}
+	}
+	return checkName("lock", name)
+}
+
 // lockTable has the locks of a process by name.
 type lockTable struct {
 	mu     sync.Mutex
@@ -92,7 +100,7 @@ func (l *Lock) Left() time.Duration {
 // [ErrHeld] means that another node has it. After any other error it may
 // still be this node's, and the next try may succeed; see [Lock.Left].
 func (l *Lock) Take(ctx context.Context) error {
-	if err := checkName("lock", l.path); err != nil {
+	if err := checkLock(l.path); err != nil {
 		return err
 	}
 	refreshing := l.recall().left(l.fs.clock.Boot()) > 0
