@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+
+	"pveha/internal/daemon"
+	"pveha/internal/ha"
+	"pveha/internal/pveenv"
+	"pveha/internal/worker"
+	"pveha/lrm"
+	"pveha/lrm/agent"
+	"pveha/pmxcfsio"
+	"pveha/pmxcfsio/ipcc"
+)
+
+// runDir is where the workers leave their results: a folder that is empty after
+// the machine was started.
+const runDir = "/run/pve-ha-lrm"
+
+// actionProgram acts on a guest through the API.
+const actionProgram = "/usr/libexec/pveha/guest-action"
+
+// statusRefresh is how old an unchanged status may become, in seconds. The
+// status command calls an LRM dead when it is older than 30.
+const statusRefresh = 25
+
+// local is the daemon with all that belongs to it.
+type local struct {
+	*lrm.LRM
+	env    *pveenv.LRM
+	waker  *pveenv.Waker
+	pool   *worker.Pool
+	guests *agent.Watcher
+	files  *ipcc.Client
+	stop   context.CancelFunc
+	runs   sync.WaitGroup
+}
+
+func open(log func(ha.Entry)) (daemon.Loop, error) {
+	node, err := daemon.NodeName()
+	if err != nil {
+		return nil, err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("cannot start workers: %w", err)
+	}
+	pool, err := worker.Open(worker.Config{Dir: runDir, Command: []string{program, workerVerb}, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	l := &local{waker: pveenv.NewWaker(), pool: pool, files: ipcc.New(ipcc.Config{})}
+	fs, err := pmxcfsio.New(pmxcfsio.Config{IPC: l.files})
+	if err != nil {
+		return nil, fmt.Errorf("cluster file system: %w", err)
+	}
+	agents := agentConfig(node, fs, log)
+	l.guests = agent.NewWatcher(agents)
+	l.env, err = pveenv.NewLRM(pveenv.LRMConfig{
+		Config:  pveenv.Config{Node: node, Files: fs, Log: log, Waker: l.waker},
+		Workers: pveenv.PoolWorkers{Pool: pool},
+		Guests:  l.guests,
+	})
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	l.stop = stop
+	l.runs.Go(func() { l.env.Run(ctx) })
+	l.LRM = lrm.New(l.env, agent.New(agents), lrm.Config{StatusRefresh: statusRefresh, Adopted: pool.Adopted()})
+	return l, nil
+}
+
+func agentConfig(node string, files agent.Files, log func(ha.Entry)) agent.Config {
+	return agent.Config{
+		Node: node, Files: files, Log: log,
+		Action: []string{actionProgram}, LockDir: worker.LockDir(runDir),
+	}
+}
+
+// Wake ends the wait of a round.
+func (l *local) Wake() { l.waker.Wake() }
+
+// Close ends what runs beside the daemon. Workers go on.
+func (l *local) Close() {
+	l.stop()
+	l.env.Close()
+	l.runs.Wait()
+	// The process ends.
+	_ = l.guests.Close()
+	_ = l.pool.Close()
+	_ = l.files.Close()
+}
