@@ -132,7 +132,7 @@ func TestMonitorInUseIsWaitedFor(t *testing.T) {
 			require.ErrorIs(t, err, syscall.EAGAIN)
 			break
 		}
-		defer conn.Close()
+		t.Cleanup(func() { conn.Close() })
 	}
 	q := qmp{vmid: "100", socket: socket, wait: 50 * time.Millisecond}
 	_, err = q.status()
