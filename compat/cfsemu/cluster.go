@@ -25,6 +25,8 @@ type Cluster struct {
 	forming *formation // the rings are about to be formed anew
 	faults  []*activeFault
 	faultID int
+
+	telling sync.WaitGroup // front ends are being told of a crash
 }
 
 // event is something that happens at a time to come.
@@ -93,6 +95,7 @@ func (c *Cluster) Close() error {
 		n.frontends = nil
 	}
 	c.mu.Unlock()
+	c.telling.Wait()
 	var first error
 	for _, f := range ends {
 		if err := f.Stopped(true); err != nil && first == nil {

@@ -163,15 +163,13 @@ func (n *Node) Open(name string) error {
 // made by the last Stat of it on this node.
 func (n *Node) ReadAt(name string, offset int64, size int) ([]byte, error) {
 	var data []byte
-	crashed := false
 	err := n.do(OpRead, name, func(name string, hit faultHit) syscall.Errno {
 		content, errno := n.content(name)
 		if errno != 0 {
 			return errno
 		}
 		if content == nil { // what pmxcfs does not survive being read
-			crashed = true
-			n.c.leave(n, StateCrashed)
+			n.crash()
 			return syscall.ECONNABORTED
 		}
 		if hit.limit >= 0 && hit.limit < int64(len(content)) {
@@ -183,9 +181,6 @@ func (n *Node) ReadAt(name string, offset int64, size int) ([]byte, error) {
 		}
 		return 0
 	})
-	if crashed {
-		_ = n.tellStopped(StateCrashed) // the caller learns from the errno
-	}
 	return data, err
 }
 

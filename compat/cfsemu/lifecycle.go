@@ -46,6 +46,7 @@ func (c *Cluster) Start(name string) error {
 	if err != nil {
 		return err
 	}
+	c.telling.Wait()
 	c.mu.Lock()
 	c.settle()
 	before := n.state
@@ -165,6 +166,13 @@ func (c *Cluster) leave(n *Node, state State) {
 	n.group = nil
 	c.regroup()
 	c.broadcast()
+}
+
+// crash is what a call does that pmxcfs does not survive. The front ends are
+// told beside it, because the call came through one of them.
+func (n *Node) crash() {
+	n.c.leave(n, StateCrashed)
+	n.c.telling.Go(func() { _ = n.tellStopped(StateCrashed) }) // the caller learns from the errno
 }
 
 func (n *Node) tellStopped(state State) error {

@@ -75,15 +75,12 @@ func (n *Node) applyUnlock(m *message, writer int) {
 func (n *Node) utime(name string, mtime uint32) syscall.Errno {
 	e := n.tree.lookup(name)
 	unlock := e != nil && e.folder && mtime == 0 && mayBeLock(name)
-	m := &message{kind: msgUtime, path: name, mtime: mtime}
-	if n.c.cfg.Local {
-		if unlock && n.expired(name, e.stamp()) {
-			return n.applyDelete(name, n.writer(), n.wall())
-		}
-		return n.change(m)
+	if unlock && n.c.cfg.Local && n.expired(name, e.stamp()) {
+		return n.applyDelete(name, n.writer(), n.wall())
 	}
-	if unlock && n.quorate {
-		return n.change(m, &message{kind: msgUnlockRequest, path: name, lock: e.stamp()})
+	var messages []*message
+	if unlock {
+		messages = append(messages, &message{kind: msgUnlockRequest, path: name, lock: e.stamp()})
 	}
-	return n.change(m)
+	return n.change(append(messages, &message{kind: msgUtime, path: name, mtime: mtime})...)
 }

@@ -204,7 +204,7 @@ func (c *Cluster) resume() {
 	}
 	slices.SortFunc(calls, func(a, b *call) int { return int(a.seq) - int(b.seq) })
 	for _, call := range calls {
-		c.send(call.msg)
+		c.send(call.messages...)
 	}
 }
 

@@ -37,10 +37,10 @@ type message struct {
 
 // call is a change that a process waits for.
 type call struct {
-	msg   *message
-	seq   uint64 // by the order of asking
-	done  bool
-	errno syscall.Errno
+	messages []*message // the last one's result is the call's
+	seq      uint64     // by the order of asking
+	done     bool
+	errno    syscall.Errno
 }
 
 type delivery struct {
@@ -48,17 +48,19 @@ type delivery struct {
 	due time.Time
 }
 
-// send hands m to everybody in its sender's group. Where nothing is delayed it
-// is delivered before send returns.
-func (c *Cluster) send(m *message) {
-	group := slices.Clone(m.from.group)
+// send hands messages of one node to everybody in its group, one right behind
+// the other. Where nothing is delayed they are delivered before send returns.
+func (c *Cluster) send(messages ...*message) {
+	group := slices.Clone(messages[0].from.group)
 	for _, n := range group {
 		due := c.now.Add(c.cfg.Timing.Message + n.delay)
 		if n.lastDue.After(due) {
 			due = n.lastDue
 		}
 		n.lastDue = due
-		n.queue = append(n.queue, delivery{m, due})
+		for _, m := range messages {
+			n.queue = append(n.queue, delivery{m, due})
+		}
 		if due.After(c.now) {
 			c.schedule(due, n.drain)
 		}
@@ -72,7 +74,7 @@ func (c *Cluster) send(m *message) {
 func (c *Cluster) post(m *message) {
 	if m.from.blocked() {
 		c.seq++
-		m.from.waiting = append(m.from.waiting, &call{msg: m, seq: c.seq})
+		m.from.waiting = append(m.from.waiting, &call{messages: []*message{m}, seq: c.seq})
 		return
 	}
 	c.send(m)

@@ -151,16 +151,16 @@ func (n *Node) do(op Op, name string, body func(name string, hit faultHit) sysca
 	return nil
 }
 
-// change sends a change of the tree, and what has to go before it, and waits
-// for its result.
-func (n *Node) change(m *message, before ...*message) syscall.Errno {
+// change sends messages that change the tree and waits for the result of the
+// last one.
+func (n *Node) change(messages ...*message) syscall.Errno {
 	c := n.c
-	sent := n.wall()
-	for _, m := range append(before, m) {
-		m.from, m.sent = n, sent
+	last := messages[len(messages)-1]
+	for _, m := range messages {
+		m.from, m.sent = n, n.wall()
 	}
 	if c.cfg.Local {
-		return n.apply(m)
+		return n.apply(last)
 	}
 	if !n.quorate {
 		if n.busyOnce {
@@ -170,15 +170,12 @@ func (n *Node) change(m *message, before ...*message) syscall.Errno {
 		return syscall.EACCES
 	}
 	c.seq++
-	waits := &call{msg: m, seq: c.seq}
-	m.call = waits
-	for _, b := range before {
-		c.post(b)
-	}
+	waits := &call{messages: messages, seq: c.seq}
+	last.call = waits
 	if n.blocked() {
 		n.waiting = append(n.waiting, waits)
 	} else {
-		c.send(m)
+		c.send(messages...)
 	}
 	c.wait(time.Time{}, func() bool { return waits.done })
 	if !waits.done {

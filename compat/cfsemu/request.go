@@ -3,7 +3,6 @@ package cfsemu
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -82,23 +81,17 @@ func (n *Node) Status(node, key string) ([]byte, error) {
 // Config returns the content of a file.
 func (n *Node) Config(name string) ([]byte, error) {
 	name = strings.TrimLeft(name, "/")
-	crashed := false
-	data, err := n.request("get_config", name, func() ([]byte, syscall.Errno) {
+	return n.request("get_config", name, func() ([]byte, syscall.Errno) {
 		e := n.tree.lookup(name)
 		switch {
 		case e == nil, e.folder:
 			return nil, syscall.ENOENT
 		case e.poisoned():
-			crashed = true
-			n.c.leave(n, StateCrashed)
+			n.crash()
 			return nil, syscall.ENOTCONN
 		}
 		return bytes.Clone(e.data), 0
 	})
-	if crashed {
-		_ = n.tellStopped(StateCrashed) // the caller learns from the errno
-	}
-	return data, err
 }
 
 // Log adds a line to the cluster log.
@@ -138,7 +131,7 @@ func (n *Node) RRDDump() ([]byte, error) {
 // all for the ID 0, as JSON. ENOENT means there is no such guest.
 func (n *Node) GuestProperties(id uint32, properties ...string) ([]byte, error) {
 	return n.request("get_guest_config_properties", strconv.FormatUint(uint64(id), 10), func() ([]byte, syscall.Errno) {
-		if id > 0 && id < 100 || len(properties) == 0 || slices.Contains(properties, "") {
+		if id > 0 && id < 100 || len(properties) == 0 {
 			return nil, syscall.EINVAL
 		}
 		if _, ok := n.guests.ids[id]; id > 0 && !ok {
@@ -201,20 +194,4 @@ func findProperties(conf []byte, properties []string) string {
 		}
 	}
 	return strings.Join(members, ",")
-}
-
-// VerifyToken asks whether a token is one of the lines of priv/token.cfg;
-// ENOENT says no.
-func (n *Node) VerifyToken(token string) error {
-	_, err := n.request("verify_token", "", func() ([]byte, syscall.Errno) {
-		if token == "" || strings.ContainsAny(token, "\n\x00") {
-			return nil, syscall.EINVAL
-		}
-		e := n.tree.lookup("priv/token.cfg")
-		if e == nil || !slices.Contains(strings.Split(string(e.data), "\n"), token) {
-			return nil, syscall.ENOENT
-		}
-		return nil, 0
-	})
-	return err
 }
