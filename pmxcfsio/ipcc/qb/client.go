@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,29 +34,21 @@ type DialConfig struct {
 type Conn struct {
 	name     string
 	shmDir   string
-	socket   *net.UnixConn
+	socket   clientSocket
 	server   Peer
 	folder   string
 	request  *ring
 	response *ring
 	largest  int // request, header included
 
-	turn    chan struct{} // held by the call in progress, and by Close for good
-	broken  atomic.Bool   // of no more use
-	watcher sync.WaitGroup
-
-	mu       sync.Mutex // for the memory's end
-	unmapped bool
+	turn     chan struct{} // held by the call in progress, and by Close
+	broken   atomic.Bool   // of no more use
 	closing  sync.Once
 	closeErr error
 }
 
 // sendPause is how often a client that may not send yet looks again.
 const sendPause = 100 * time.Microsecond
-
-// backlogPause is how often a client tries to connect to a server whose queue
-// of connections is full. libqb lets five wait.
-const backlogPause = time.Millisecond
 
 // deathGrace is how long a server that has closed the connection may take to
 // be dead: libqb looks three times, 10 ms apart.
@@ -77,33 +67,44 @@ func Dial(ctx context.Context, config DialConfig) (*Conn, error) {
 	if config.MaxMessage < 0 || config.MaxMessage > maxMessageLimit {
 		return nil, fmt.Errorf("connect to %s: messages of %d bytes: %w", config.Name, config.MaxMessage, unix.EINVAL)
 	}
-	// A server may size its welcome by what the client can take.
+	if config.Servers == nil {
+		config.Servers = []uint32{0, uint32(os.Geteuid())}
+	}
+	// libqb does not ask for less either.
 	config.MaxMessage = max(config.MaxMessage, welcomeSize)
 
-	c := &Conn{name: config.Name, shmDir: config.ShmDir, turn: make(chan struct{}, 1)}
+	c := &Conn{name: config.Name, shmDir: config.ShmDir, socket: noSocket, turn: make(chan struct{}, 1)}
 	if err := c.connect(ctx, config); err != nil {
-		_ = c.abandon()
+		_ = c.abandon() // the first error is the one to tell
 		return nil, fmt.Errorf("connect to %s: %w", config.Name, explain(ctx, err))
 	}
-	c.watcher.Go(c.watch)
 	return c, nil
 }
 
 // connect goes through the handshake. What it has opened when it fails is in
 // the connection.
 func (c *Conn) connect(ctx context.Context, config DialConfig) error {
-	if err := c.openSocket(ctx, config.Servers); err != nil {
+	var err error
+	if c.socket, err = connectSocket(ctx, c.name); err != nil {
 		return err
 	}
-	defer context.AfterFunc(ctx, func() { _ = c.socket.SetDeadline(past) })()
-	if deadline, bounded := ctx.Deadline(); bounded {
-		_ = c.socket.SetDeadline(deadline)
+	if c.server, err = c.socket.peer(); err != nil {
+		return err
 	}
-	if _, err := c.socket.Write(greeting(config.MaxMessage)); err != nil {
+	// Anybody can take a name in the abstract namespace while pmxcfs does not
+	// run.
+	if !slices.Contains(config.Servers, c.server.UID) {
+		return fmt.Errorf("%w: the server runs as user %d", ErrRefused, c.server.UID)
+	}
+	// libqb's server wants the sender's credentials beside the greeting.
+	if err := unix.SetsockoptInt(c.socket.fd, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
+		return os.NewSyscallError("setsockopt", err)
+	}
+	if err := c.socket.write(ctx, greeting(config.MaxMessage)); err != nil {
 		return err
 	}
 	var answer [welcomeSize]byte
-	if _, err := io.ReadFull(c.socket, answer[:]); err != nil {
+	if err := c.socket.read(ctx, answer[:]); err != nil {
 		return err
 	}
 	welcome, err := parseWelcome(&answer)
@@ -116,54 +117,7 @@ func (c *Conn) connect(ctx context.Context, config DialConfig) error {
 	if err := welcome.check(c.shmDir, config.MaxMessage); err != nil {
 		return err
 	}
-	if err := c.openRings(welcome); err != nil {
-		return err
-	}
-	return c.socket.SetDeadline(time.Time{})
-}
-
-// openSocket connects the socket to a server that may be trusted: anybody can
-// take a name in the abstract namespace while pmxcfs does not run.
-func (c *Conn) openSocket(ctx context.Context, servers []uint32) error {
-	address, err := socketName(c.name)
-	if err != nil {
-		return err
-	}
-	if c.socket, err = dialSocket(ctx, address); err != nil {
-		return err
-	}
-	socket, err := c.socket.SyscallConn()
-	if err != nil {
-		return err
-	}
-	if c.server, err = peerOf(socket); err != nil {
-		return err
-	}
-	if servers == nil {
-		servers = []uint32{0, uint32(os.Geteuid())}
-	}
-	if !slices.Contains(servers, c.server.UID) {
-		return fmt.Errorf("%w: the server runs as user %d", ErrRefused, c.server.UID)
-	}
-	return wantCredentials(socket)
-}
-
-func dialSocket(ctx context.Context, address string) (*net.UnixConn, error) {
-	var dialer net.Dialer
-	for {
-		conn, err := dialer.DialContext(ctx, "unix", address)
-		if err == nil {
-			return conn.(*net.UnixConn), nil //nolint:errcheck // what "unix" dials
-		}
-		if !errors.Is(err, unix.EAGAIN) {
-			return nil, err
-		}
-		select {
-		case <-time.After(backlogPause):
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
+	return c.openRings(welcome)
 }
 
 // openRings maps the rings of requests and responses. The server's events are
@@ -174,40 +128,11 @@ func (c *Conn) openRings(w welcome) error {
 	}
 	c.largest = int(w.maxMessage)
 	var err error
-	if c.request, err = openRing(w.names[0], int(w.maxMessage)); err != nil {
+	if c.request, err = openRing(w.names[0], c.largest); err != nil {
 		return err
 	}
-	c.response, err = openRing(w.names[1], int(w.maxMessage))
+	c.response, err = openRing(w.names[1], c.largest)
 	return err
-}
-
-// watch waits until the server closes the socket, whatever it may send before,
-// and wakes up who waits for an answer.
-func (c *Conn) watch() {
-	buffer := make([]byte, 64)
-	for {
-		if _, err := c.socket.Read(buffer); err != nil {
-			c.interrupt()
-			return
-		}
-	}
-}
-
-// past is a deadline that nothing meets.
-var past = time.Unix(1, 0)
-
-// interrupt ends the connection's use: a call in progress returns.
-func (c *Conn) interrupt() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.broken.Store(true)
-	_ = c.socket.SetWriteDeadline(past)
-	if c.unmapped {
-		return
-	}
-	// The semaphore counts answers, but from here on nobody reads them. If
-	// the memory is gone, the waiter has seen it for itself.
-	_ = guard(c.response.messages.post)
 }
 
 // Call sends one request, whose payload may come in parts, and waits for its
@@ -222,9 +147,6 @@ func (c *Conn) Call(ctx context.Context, id int32, payload ...[]byte) (Response,
 	defer func() { <-c.turn }()
 	if c.broken.Load() {
 		return Response{}, fmt.Errorf("request %d to %s: %w", id, c.name, ErrDisconnected)
-	}
-	if ctx.Done() != nil {
-		defer context.AfterFunc(ctx, c.interrupt)()
 	}
 	var response Response
 	err := guard(func() error {
@@ -256,13 +178,7 @@ func (c *Conn) send(ctx context.Context, id int32, payload [][]byte) error {
 	if err := c.put(ctx, parts); err != nil {
 		return err
 	}
-	deadline, _ := ctx.Deadline()
-	_ = c.socket.SetWriteDeadline(deadline)
-	if c.broken.Load() { // or the deadline just set outlives an interruption
-		return ErrDisconnected
-	}
-	_, err := c.socket.Write(header[:1]) // wakes up the server's poll loop
-	return err
+	return c.socket.write(ctx, header[:1]) // wakes up the server's poll loop
 }
 
 // put writes a request into its ring. It waits while the server's flow control
@@ -279,29 +195,39 @@ func (c *Conn) put(ctx context.Context, parts [][]byte) error {
 				return err
 			}
 		}
-		select {
-		case <-time.After(sendPause):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := c.mayWait(ctx); err != nil {
+			return err
 		}
-		if c.broken.Load() {
-			return ErrDisconnected
+		if err := pause(ctx, sendPause); err != nil {
+			return err
 		}
+	}
+}
+
+// mayWait says why there is nothing to wait for any more, if so.
+func (c *Conn) mayWait(ctx context.Context) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case timeLeft(ctx) == 0:
+		return context.DeadlineExceeded
+	case c.broken.Load(), c.socket.hungUp():
+		return ErrDisconnected
+	default:
+		return nil
 	}
 }
 
 // receive waits for the answer, which is read even if the server has died
 // since.
 func (c *Conn) receive(ctx context.Context, id int32) (Response, error) {
-	deadline, _ := ctx.Deadline()
-	if !c.response.messages.wait(deadline) {
-		return Response{}, context.DeadlineExceeded
-	}
-	if !c.response.ready() && c.broken.Load() {
-		if err := ctx.Err(); err != nil {
+	for !c.response.messages.wait(timeLeft(ctx)) {
+		if err := c.mayWait(ctx); err != nil {
+			if errors.Is(err, ErrDisconnected) && c.response.ready() {
+				break
+			}
 			return Response{}, err
 		}
-		return Response{}, ErrDisconnected
 	}
 	message, err := c.response.read()
 	if err != nil {
@@ -317,7 +243,7 @@ func (c *Conn) receive(ctx context.Context, id int32) (Response, error) {
 	return Response{Error: field(message, 2), Data: message[responseHeaderSize:]}, nil
 }
 
-// Alive is false once the server has gone or a call has failed.
+// Alive is false once a call has failed.
 func (c *Conn) Alive() bool { return !c.broken.Load() }
 
 // Server is the process at the other end.
@@ -327,7 +253,7 @@ func (c *Conn) Server() Peer { return c.server }
 // descriptors and files back.
 func (c *Conn) Close() error {
 	c.closing.Do(func() {
-		c.interrupt()
+		c.broken.Store(true)
 		c.turn <- struct{}{}
 		c.closeErr = c.abandon()
 		<-c.turn
@@ -338,20 +264,13 @@ func (c *Conn) Close() error {
 // abandon gives everything back that the connection has opened so far. The
 // files are removed here too, since the server might die before it does so.
 func (c *Conn) abandon() error {
-	var errs []error
-	if c.socket != nil {
-		errs = append(errs, c.socket.Close())
-	}
-	c.watcher.Wait()
-	c.mu.Lock()
-	c.unmapped = true
+	errs := []error{c.socket.close()}
 	for _, r := range []*ring{c.request, c.response} {
 		if r != nil {
 			_ = guard(func() error { r.leave(); return nil })
 			errs = append(errs, r.unmap())
 		}
 	}
-	c.mu.Unlock()
 	switch {
 	case c.folder != "":
 		removeFolder(c.folder, c.name)

@@ -1,4 +1,4 @@
-package qb_test
+package qb
 
 import (
 	"context"
@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"pveha/pmxcfsio/ipcc/qb"
 )
 
 // Requests of testdata/server.c.
@@ -80,13 +78,13 @@ func sizes(max, header int) []int {
 // The ring of 1 MiB is what pmxcfs's clients use; in the small one messages
 // wrap around the end all the time.
 func TestClientExchangesEverySizeWithLibqb(t *testing.T) {
-	for _, size := range []int{4096 * 4, qb.DefaultMaxMessage} {
+	for _, size := range []int{4096 * 4, DefaultMaxMessage} {
 		t.Run(strconv.Itoa(size), func(t *testing.T) {
 			leavesNothing(t)
 			name := newName()
 			startServer(t, name)
 			ctx := within(t, 5*time.Minute)
-			conn, err := qb.Dial(ctx, qb.DialConfig{Name: name, MaxMessage: size})
+			conn, err := Dial(ctx, DialConfig{Name: name, MaxMessage: size})
 			require.NoError(t, err)
 			defer conn.Close()
 			for _, n := range sizes(size, responseHeader) {
@@ -120,7 +118,7 @@ func TestClientRefusesToSendWhatDoesNotFit(t *testing.T) {
 	startServer(t, name)
 	conn := dial(t, name)
 	_, err := conn.Call(within(t, patience), echo, make([]byte, 2<<20))
-	require.ErrorIs(t, err, qb.ErrTooLarge)
+	require.ErrorIs(t, err, ErrTooLarge)
 	require.True(t, conn.Alive())
 	_, err = conn.Call(within(t, patience), echo, []byte("still alive"))
 	require.NoError(t, err)
@@ -140,10 +138,10 @@ func TestClientKnowsItsServer(t *testing.T) {
 	leavesNothing(t)
 	name := newName()
 	server := startServer(t, name)
-	require.Equal(t, qb.Peer{PID: int32(server.cmd.Process.Pid), UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())},
+	require.Equal(t, Peer{PID: int32(server.cmd.Process.Pid), UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())},
 		dial(t, name).Server())
-	_, err := qb.Dial(within(t, patience), qb.DialConfig{Name: name, Servers: []uint32{uint32(os.Geteuid()) + 1}})
-	require.ErrorIs(t, err, qb.ErrRefused)
+	_, err := Dial(within(t, patience), DialConfig{Name: name, Servers: []uint32{uint32(os.Geteuid()) + 1}})
+	require.ErrorIs(t, err, ErrRefused)
 }
 
 func TestClientDistrustsWrongAnswers(t *testing.T) {
@@ -157,10 +155,10 @@ func TestClientDistrustsWrongAnswers(t *testing.T) {
 			startServer(t, name)
 			conn := dial(t, name)
 			_, err := conn.Call(within(t, patience), request, pattern(40))
-			require.ErrorIs(t, err, qb.ErrProtocol)
+			require.ErrorIs(t, err, ErrProtocol)
 			require.False(t, conn.Alive())
 			_, err = conn.Call(within(t, patience), echo)
-			require.ErrorIs(t, err, qb.ErrDisconnected)
+			require.ErrorIs(t, err, ErrDisconnected)
 		})
 	}
 }
@@ -175,7 +173,7 @@ func TestClientNoticesThatTheServerIsGone(t *testing.T) {
 			conn := dial(t, name)
 			began := time.Now()
 			_, err := conn.Call(within(t, patience), request)
-			require.ErrorIs(t, err, qb.ErrDisconnected)
+			require.ErrorIs(t, err, ErrDisconnected)
 			require.Less(t, time.Since(began), patience/4)
 		})
 	}
@@ -186,7 +184,7 @@ func TestClientNoticesThatTheServerIsGone(t *testing.T) {
 		conn := dial(t, name)
 		server.kill(t)
 		_, err := conn.Call(within(t, patience), echo)
-		require.ErrorIs(t, err, qb.ErrDisconnected)
+		require.ErrorIs(t, err, ErrDisconnected)
 	})
 	t.Run("it is killed while it is asked", func(t *testing.T) {
 		leavesNothing(t)
@@ -199,7 +197,7 @@ func TestClientNoticesThatTheServerIsGone(t *testing.T) {
 			failed <- err
 		}()
 		server.kill(t)
-		require.ErrorIs(t, <-failed, qb.ErrDisconnected)
+		require.ErrorIs(t, <-failed, ErrDisconnected)
 	})
 	t.Run("it ends in good order", func(t *testing.T) {
 		leavesNothing(t)
@@ -208,7 +206,7 @@ func TestClientNoticesThatTheServerIsGone(t *testing.T) {
 		conn := dial(t, name)
 		server.end()
 		_, err := conn.Call(within(t, patience), echo)
-		require.ErrorIs(t, err, qb.ErrDisconnected)
+		require.ErrorIs(t, err, ErrDisconnected)
 	})
 }
 
@@ -226,7 +224,7 @@ func TestClientDoesNotWaitForEver(t *testing.T) {
 			startServer(t, name)
 			conn := dial(t, name)
 			_, err := conn.Call(within(t, 30*time.Millisecond), request.id, request.payload)
-			require.ErrorIs(t, err, qb.ErrTimeout)
+			require.ErrorIs(t, err, ErrTimeout)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			require.False(t, conn.Alive(), "the answer to come is another request's")
 		})
@@ -239,7 +237,7 @@ func TestClientDoesNotWaitForEver(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		time.AfterFunc(20*time.Millisecond, cancel)
 		_, err := conn.Call(ctx, noAnswer)
-		require.ErrorIs(t, err, qb.ErrTimeout)
+		require.ErrorIs(t, err, ErrTimeout)
 		require.ErrorIs(t, err, context.Canceled)
 	})
 	t.Run("closed meanwhile", func(t *testing.T) {
@@ -249,7 +247,7 @@ func TestClientDoesNotWaitForEver(t *testing.T) {
 		conn := dial(t, name)
 		time.AfterFunc(20*time.Millisecond, func() { conn.Close() })
 		_, err := conn.Call(context.Background(), noAnswer)
-		require.ErrorIs(t, err, qb.ErrDisconnected)
+		require.ErrorIs(t, err, ErrDisconnected)
 	})
 }
 
@@ -261,10 +259,10 @@ func TestClientDoesNotWaitForAStoppedServer(t *testing.T) {
 	conn := dial(t, name)
 	require.NoError(t, server.cmd.Process.Signal(syscall.SIGSTOP))
 	_, err := conn.Call(within(t, 30*time.Millisecond), echo)
-	require.ErrorIs(t, err, qb.ErrTimeout)
+	require.ErrorIs(t, err, ErrTimeout)
 	for range 12 { // more than libqb's queue of connections
-		_, err = qb.Dial(within(t, 10*time.Millisecond), qb.DialConfig{Name: name})
-		require.ErrorIs(t, err, qb.ErrTimeout)
+		_, err = Dial(within(t, 10*time.Millisecond), DialConfig{Name: name})
+		require.ErrorIs(t, err, ErrTimeout)
 	}
 	server.kill(t)
 }
@@ -285,9 +283,9 @@ func TestClientWaitsWhileRequestsAreHeldBack(t *testing.T) {
 
 func TestClientMeetsNobody(t *testing.T) {
 	leavesNothing(t)
-	_, err := qb.Dial(within(t, patience), qb.DialConfig{Name: newName()})
+	_, err := Dial(within(t, patience), DialConfig{Name: newName()})
 	require.ErrorIs(t, err, syscall.ECONNREFUSED)
-	_, err = qb.Dial(within(t, patience), qb.DialConfig{Name: ""})
+	_, err = Dial(within(t, patience), DialConfig{Name: ""})
 	require.ErrorIs(t, err, syscall.EINVAL)
 }
 
@@ -296,8 +294,8 @@ func TestClientIsRefused(t *testing.T) {
 	for _, refusal := range []string{"1", strconv.Itoa(-int(syscall.EACCES))} {
 		name := newName()
 		startServer(t, name, refusal)
-		_, err := qb.Dial(within(t, patience), qb.DialConfig{Name: name})
-		require.ErrorIs(t, err, qb.ErrRefused)
+		_, err := Dial(within(t, patience), DialConfig{Name: name})
+		require.ErrorIs(t, err, ErrRefused)
 		if refusal != "1" {
 			require.ErrorIs(t, err, syscall.EACCES)
 		}

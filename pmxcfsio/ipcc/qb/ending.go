@@ -38,7 +38,7 @@ func died(pid int32, grace time.Duration) bool {
 	if err != nil {
 		return errors.Is(err, unix.ESRCH)
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	deadline := time.Now().Add(grace)
 	for {
 		left := max(time.Until(deadline), 0)

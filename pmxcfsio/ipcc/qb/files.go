@@ -152,7 +152,7 @@ func removeFolder(folder, service string) {
 	if err != nil {
 		return
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	for _, direction := range directions {
 		for _, suffix := range []string{headSuffix, dataSuffix} {
 			_ = unix.Unlinkat(fd, filepath.Base(ringName(folder, direction, service)+suffix), 0)

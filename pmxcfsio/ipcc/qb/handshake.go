@@ -162,19 +162,6 @@ func control(socket syscall.RawConn, call func(fd int) error) error {
 	return err
 }
 
-// peerOf is who called connect or listen at the other end.
-func peerOf(socket syscall.RawConn) (Peer, error) {
-	var peer Peer
-	err := control(socket, func(fd int) error {
-		cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
-		if err == nil {
-			peer = Peer{PID: cred.Pid, UID: cred.Uid, GID: cred.Gid}
-		}
-		return err
-	})
-	return peer, err
-}
-
 // readGreeting reads the greeting and who sent it: libqb judges the sender of
 // the greeting, not who has connected.
 func readGreeting(conn *net.UnixConn) ([greetingSize]byte, Peer, error) {

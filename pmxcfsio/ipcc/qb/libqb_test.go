@@ -1,4 +1,4 @@
-package qb_test
+package qb
 
 import (
 	"bufio"
@@ -16,8 +16,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"pveha/pmxcfsio/ipcc/qb"
 )
 
 // patience bounds what should happen at once, on a machine that is busy.
@@ -46,7 +44,7 @@ var errNoLibqb = errors.New("gcc or libqb-dev is not installed")
 // libqbProgram is the path of testdata/NAME.c compiled against the system's
 // libqb. Without a compiler or the library the test is skipped, but fails in
 // CI, where they are installed.
-func libqbProgram(t *testing.T, name string) string {
+func libqbProgram(t testing.TB, name string) string {
 	t.Helper()
 	programs.once.Do(func() {
 		if _, err := os.Stat("/usr/include/qb/qbipcs.h"); err != nil {
@@ -92,7 +90,7 @@ type process struct {
 	output *bufio.Scanner
 }
 
-func start(t *testing.T, cmd *exec.Cmd) *process {
+func start(t testing.TB, cmd *exec.Cmd) *process {
 	t.Helper()
 	input, err := cmd.StdinPipe()
 	require.NoError(t, err)
@@ -113,21 +111,21 @@ func (p *process) end() {
 	_ = p.cmd.Wait() // how it ended is the test's business
 }
 
-func (p *process) kill(t *testing.T) {
+func (p *process) kill(t testing.TB) {
 	t.Helper()
 	require.NoError(t, p.cmd.Process.Kill())
 	p.end()
 }
 
 // line is the next line of the output.
-func (p *process) line(t *testing.T) string {
+func (p *process) line(t testing.TB) string {
 	t.Helper()
 	require.True(t, p.output.Scan(), "the program ended: %v", p.output.Err())
 	return p.output.Text()
 }
 
 // startServer starts the server on the real libqb.
-func startServer(t *testing.T, name string, args ...string) *process {
+func startServer(t testing.TB, name string, args ...string) *process {
 	t.Helper()
 	p := start(t, exec.Command(libqbProgram(t, "server"), append([]string{name}, args...)...))
 	require.Equal(t, "ready", p.line(t))
@@ -135,16 +133,16 @@ func startServer(t *testing.T, name string, args ...string) *process {
 }
 
 // within is a context for what should happen at once.
-func within(t *testing.T, limit time.Duration) context.Context {
+func within(t testing.TB, limit time.Duration) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-func dial(t *testing.T, name string) *qb.Conn {
+func dial(t testing.TB, name string) *Conn {
 	t.Helper()
-	conn, err := qb.Dial(within(t, patience), qb.DialConfig{Name: name})
+	conn, err := Dial(within(t, patience), DialConfig{Name: name})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close()) })
 	return conn
@@ -152,7 +150,7 @@ func dial(t *testing.T, name string) *qb.Conn {
 
 // holdings is what this process holds that must be given back: descriptors,
 // mapped rings and folders of rings.
-func holdings(t *testing.T) (descriptors, maps, folders []string) {
+func holdings(t testing.TB) (descriptors, maps, folders []string) {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
 	require.NoError(t, err)
@@ -168,7 +166,7 @@ func holdings(t *testing.T) (descriptors, maps, folders []string) {
 			maps = append(maps, line)
 		}
 	}
-	shared, err := os.ReadDir(qb.DefaultShmDir)
+	shared, err := os.ReadDir(DefaultShmDir)
 	require.NoError(t, err)
 	for _, entry := range shared {
 		if strings.HasPrefix(entry.Name(), "qb-") && strings.Contains(entry.Name(), fmt.Sprintf("-%d-", os.Getpid())) {
@@ -180,10 +178,10 @@ func holdings(t *testing.T) (descriptors, maps, folders []string) {
 
 // leavesNothing fails the test if it leaves something behind. It is called
 // first, so that it looks last.
-func leavesNothing(t *testing.T) {
+func leavesNothing(t testing.TB) {
 	t.Helper()
 	// What the runtime keeps is opened by the first socket.
-	if _, err := qb.Dial(within(t, patience), qb.DialConfig{Name: newName()}); err == nil {
+	if _, err := Dial(within(t, patience), DialConfig{Name: newName()}); err == nil {
 		t.Fatal("somebody listens on a new name")
 	}
 	before, mapsBefore, foldersBefore := holdings(t)

@@ -82,37 +82,27 @@ func (s semaphore) tryWait() bool {
 	}
 }
 
-// wait takes one off the value, or returns false once the deadline has passed.
-// The zero deadline never passes.
-func (s semaphore) wait(deadline time.Time) bool {
+// wait takes one off the value, or returns false after the time, which may end
+// early.
+func (s semaphore) wait(sleep time.Duration) bool {
 	if s.tryWait() {
 		return true
 	}
 	atomic.AddUint64(s.word, oneWaiter)
 	defer atomic.AddUint64(s.word, ^uint64(oneWaiter-1))
-	for !s.tryWait() {
-		left := time.Duration(-1)
-		if !deadline.IsZero() {
-			if left = time.Until(deadline); left <= 0 {
-				return false
-			}
-		}
-		futexWait(s.futex(), left)
+	if s.tryWait() {
+		return true
 	}
-	return true
+	futexWait(s.futex(), sleep)
+	return s.tryWait()
 }
 
 // futexWait sleeps while the value at the address is 0, until a wake, a signal
-// or the end of the time; it may also return for no reason. A negative time
-// has no end.
-func futexWait(address *uint32, left time.Duration) {
-	var timeout *unix.Timespec
-	if left >= 0 {
-		spec := unix.NsecToTimespec(left.Nanoseconds())
-		timeout = &spec
-	}
+// or the end of the time; it may also return for no reason.
+func futexWait(address *uint32, sleep time.Duration) {
+	timeout := unix.NsecToTimespec(sleep.Nanoseconds())
 	_, _, _ = unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(address)), futexWaitOp, 0,
-		uintptr(unsafe.Pointer(timeout)), 0, 0)
+		uintptr(unsafe.Pointer(&timeout)), 0, 0)
 }
 
 func futexWake(address *uint32) {

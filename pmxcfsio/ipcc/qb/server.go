@@ -51,7 +51,8 @@ type Server struct {
 	closeErr error
 
 	mu      sync.Mutex
-	running bool
+	started bool
+	closed  bool
 	stopped chan struct{} // Run has cleaned up
 }
 
@@ -94,15 +95,18 @@ func Listen(config ServerConfig) (*Server, error) {
 }
 
 // Run serves until the context ends or Close is called, and returns after all
-// connections are closed and their files removed. It returns nil then. It runs
-// once.
+// connections are closed and their files removed. It returns nil then, at once
+// if the server is closed already. It runs once.
 func (s *Server) Run(ctx context.Context) error {
 	s.mu.Lock()
-	if s.running {
-		s.mu.Unlock()
-		return fmt.Errorf("serve %s: running or closed already", s.config.Name)
+	if s.closed || s.started {
+		defer s.mu.Unlock()
+		if s.closed {
+			return nil
+		}
+		return fmt.Errorf("serve %s: it runs already", s.config.Name)
 	}
-	s.running = true
+	s.started = true
 	s.mu.Unlock()
 	defer close(s.stopped)
 
@@ -140,13 +144,11 @@ func (s *Server) withdraw() {
 func (s *Server) Close() error {
 	s.withdraw()
 	s.mu.Lock()
-	wait := s.running
-	s.running = true
+	s.closed = true
+	wait := s.started
 	s.mu.Unlock()
 	if wait {
 		<-s.stopped
-	} else {
-		close(s.stopped)
 	}
 	return s.closeErr
 }

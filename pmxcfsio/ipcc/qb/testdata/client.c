@@ -3,7 +3,8 @@
  * with SIZE bytes that depend on the size; each line of its output is what
  * came of it: "echo" (the same bytes), "data SIZE", "error NUMBER" (of the
  * answer), "lies" (a header that is not true) or "failed NUMBER" (of libqb,
- * after which it connects anew).
+ * after which it connects anew). With a negative ID, it echoes that many times
+ * and answers "repeated".
  *
  * Usage: client NAME MAX TIMEOUT_MS. Prints "connected" or "refused NUMBER"
  * first.
@@ -51,6 +52,16 @@ int main(int argc, char **argv)
 		header.size = sizeof(header) + size;
 		for (i = 0; i < size; i++) {
 			payload[i] = (char)(i * 31 + size);
+		}
+		if (id < 0) {
+			int times = -id;
+
+			header.id = 1;
+			while (times-- && qb_ipcc_sendv_recv(c, parts, 2, buffer, sizeof(buffer), timeout) > 0) {
+			}
+			puts(times < 0 ? "repeated" : "failed");
+			fflush(stdout);
+			continue;
 		}
 		got = qb_ipcc_sendv_recv(c, parts, 2, buffer, sizeof(buffer), timeout);
 		if (got < 0) {
