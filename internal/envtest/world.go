@@ -11,8 +11,9 @@ import (
 //
 // A new world has three nodes or more, all of them on, connected and with a
 // working cluster file system. Nobody holds a lock, no status file was written,
-// and no command waits. Configured are [Services], [Rules] and [Groups], the
-// guest [LockedGuest] is locked, and there is no datacenter.cfg.
+// and no command waits. Configured are [Services], [Rules] and [Groups], guests
+// run that are configured to, the guest [LockedGuest] is locked, and there is no
+// datacenter.cfg.
 type World interface {
 	// Nodes returns the names of the nodes, sorted.
 	Nodes() []string
