@@ -3,6 +3,7 @@ package cfsemu
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -94,6 +95,9 @@ func (f *Fault) check() error {
 	default:
 		return fmt.Errorf("cfsemu: %q is no kind of fault: use error, delay, hang or truncate", f.Kind)
 	}
+	if f.Op != "" && !slices.Contains(Ops(), f.Op) {
+		return fmt.Errorf("cfsemu: %q is no operation of the file system", f.Op)
+	}
 	if _, err := path.Match(strings.TrimSuffix(f.Path, "/**"), ""); err != nil {
 		return fmt.Errorf("cfsemu: the pattern %q of a fault: %w", f.Path, err)
 	}
@@ -155,11 +159,23 @@ func (c *Cluster) Inject(f Fault) (id int, err error) {
 }
 
 // RemoveFault ends a fault; calls that hang in it go on. It reports whether
-// the fault was there: one with a count is gone after its last hit.
+// the fault was there.
 func (c *Cluster) RemoveFault(id int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.removeFaults(func(f *activeFault) bool { return f.id == id })
+}
+
+// Hits returns how many calls a fault has hit so far; 0 when it was removed.
+func (c *Cluster) Hits(id int) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, f := range c.faults {
+		if f.id == id {
+			return f.hits
+		}
+	}
+	return 0
 }
 
 // ClearFaults ends all faults.
