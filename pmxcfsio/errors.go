@@ -80,12 +80,34 @@ func (e *Error) cause() error {
 // Unwrap returns the kind and the cause.
 func (e *Error) Unwrap() []error {
 	var all []error
-	for _, err := range []error{e.Kind, e.Err} {
-		if err != nil {
-			all = append(all, err)
-		}
+	if e.Kind != nil {
+		all = append(all, e.Kind)
+	}
+	switch {
+	case e.Err == nil:
+	case e.Kind != nil && e.Kind != ErrAbsent && errors.Is(e.Err, ErrAbsent):
+		// ENOENT is fs.ErrNotExist as well, but that a file cannot be found
+		// because nothing is mounted does not say that it is absent.
+		all = append(all, bareErrno{e.Err})
+	default:
+		all = append(all, e.Err)
 	}
 	return all
+}
+
+// bareErrno is an errno that is equal to itself alone.
+type bareErrno struct{ err error }
+
+func (e bareErrno) Error() string { return e.err.Error() }
+
+func (e bareErrno) Is(target error) bool {
+	var errno syscall.Errno
+	return errors.As(e.err, &errno) && target == error(errno)
+}
+
+func (e bareErrno) As(target any) bool {
+	into, ok := target.(*syscall.Errno)
+	return ok && errors.As(e.err, into)
 }
 
 // Reason returns what the system said as C programs and Perl print it
