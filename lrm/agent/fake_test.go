@@ -25,11 +25,17 @@ type memory struct {
 	files  map[string]string
 	broken error // of every call
 	writes int
+	hang   chan struct{} // reads wait until it is closed
 }
 
 func (m *memory) Read(_ context.Context, name string) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if hang := m.hang; hang != nil {
+		m.mu.Unlock()
+		<-hang
+		m.mu.Lock()
+	}
 	data, ok := m.files[name]
 	switch {
 	case m.broken != nil:

@@ -109,20 +109,33 @@ func option(args []string, name string) string {
 	return value
 }
 
-// containerRuns reports whether a container has a monitor, by the monitor's
-// command socket.
+// containerRuns reports whether a container has a monitor.
 func (p Paths) containerRuns(sid ha.SID) (bool, error) {
-	name := filepath.Join(p.Proc, "net", "unix")
-	data, err := os.ReadFile(name)
+	running, err := p.containers()
 	if err != nil {
 		return false, fmt.Errorf("is %s running? %w", sid, err)
 	}
+	return running[sid.Name()], nil
+}
+
+// containers returns the IDs of all containers that have a monitor, by the
+// monitors' command sockets.
+func (p Paths) containers() (map[string]bool, error) {
+	data, err := os.ReadFile(filepath.Join(p.Proc, "net", "unix"))
+	if err != nil {
+		return nil, err
+	}
 	const fieldsWithPath, path = 8, 7
-	want := "@/var/lib/lxc/" + sid.Name() + "/command"
+	running := map[string]bool{}
 	for line := range strings.Lines(string(data)) {
-		if f := strings.Fields(line); len(f) == fieldsWithPath && f[path] == want {
-			return true, nil
+		f := strings.Fields(line)
+		if len(f) != fieldsWithPath {
+			continue
+		}
+		id, isCommand := strings.CutSuffix(f[path], "/command")
+		if id, isLXC := strings.CutPrefix(id, "@/var/lib/lxc/"); isCommand && isLXC {
+			running[id] = true
 		}
 	}
-	return false, nil
+	return running, nil
 }

@@ -5,14 +5,25 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"pveha/internal/ha"
 	"pveha/internal/process"
 )
 
-// Watcher tells when guests that ran have ended, at once: of a VM by its
-// process, of a container by its control group. It may be used by many
-// goroutines.
+const (
+	// lookWait is how long a question may take. Looking at a guest that is not
+	// watched yet takes microseconds, unless the cluster file system or a
+	// process hangs.
+	lookWait = 50 * time.Millisecond
+	// socketsFresh is how long the list of containers may be used, so that a
+	// round that asks for every container reads it once.
+	socketsFresh = 20 * time.Millisecond
+)
+
+// Watcher tells whether guests run, and when those that ran have ended, at
+// once: of a VM by its process, of a container by its control group. It may be
+// used by many goroutines.
 type Watcher struct {
 	agent   *Agent
 	changed chan struct{}
@@ -25,12 +36,19 @@ type Watcher struct {
 	guests map[ha.SID]*watched
 	ended  map[ha.SID]bool // and not told yet
 	groups *groups         // nil before the first container
+
+	pending map[ha.SID]bool // to be looked at
+	pass    chan struct{}   // closed when pending has been looked at
+	slow    bool            // a look takes too long to wait for
+
+	containers   map[string]bool // those that ran
+	containersAt time.Time       // when they did
 }
 
 // watched is what is known of one guest.
 type watched struct {
 	armed   bool            // it runs, and its end will be noticed
-	ended   bool            // it was armed before and has not been seen since
+	absent  bool            // it did not run when last seen
 	vm      *process.Handle // of an armed VM
 	trouble string          // why it could not be taken up, as logged
 }
@@ -42,6 +60,7 @@ func NewWatcher(cfg Config) *Watcher {
 		agent: New(cfg), changed: make(chan struct{}, 1),
 		poke: make(chan struct{}, 1), closing: make(chan struct{}),
 		guests: map[ha.SID]*watched{}, ended: map[ha.SID]bool{},
+		pending: map[ha.SID]bool{}, pass: make(chan struct{}),
 	}
 	w.loops.Go(w.loop)
 	return w
@@ -63,22 +82,47 @@ func (w *Watcher) Watch(guests []ha.SID) {
 	}
 }
 
-// Alive reports whether a guest runs, as far as that is known without asking
-// anybody, and whether it is. One that was not watched is watched from now on.
+// Alive reports whether a guest runs, and whether that is known: the end of one
+// that runs will be noticed, and one that does not was looked for just now. A
+// guest that was not watched is watched from now on.
 //
-// A guest is known to run as long as its end would be noticed, and known not to
-// after it was, until it is taken up again. A VM that is locked for a backup is
-// never taken up: it may only wait for the backup to start it, which its
+// It waits for nobody but for [lookWait] once, and then not again until what
+// hangs has come back. A VM that is locked for a backup stays unknown, if it was
+// not seen to run before: it may only wait for the backup to start it, which its
 // monitor knows.
 func (w *Watcher) Alive(sid ha.SID) (alive, known bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.want(sid)
-	g := w.guests[sid]
+	g := w.want(sid)
 	if g == nil {
 		return false, false
 	}
-	return g.armed, g.armed || g.ended
+	if !g.armed && !w.slow {
+		w.await(w.pass)
+	}
+	// A guest that could not be looked at is not what it was before.
+	return g.armed, g.armed || g.absent && !w.slow
+}
+
+// await waits until what is pending now has been looked at, or for too long.
+// The lock is held, but not meanwhile.
+func (w *Watcher) await(pass <-chan struct{}) {
+	w.mu.Unlock()
+	late := time.NewTimer(lookWait)
+	defer late.Stop()
+	slow := false
+	select {
+	case <-pass:
+	case <-w.closing:
+	case <-late.C:
+		slow = true
+	}
+	w.mu.Lock()
+	select {
+	case <-pass: // after all
+	default:
+		w.slow = w.slow || slow
+	}
 }
 
 // Changed is readable when a guest has ended since the last call of Ended.
@@ -113,10 +157,11 @@ func (w *Watcher) Close() error {
 	return nil
 }
 
-// want has a guest taken up. The lock is held.
-func (w *Watcher) want(sid ha.SID) {
+// want has a guest taken up, and returns what is known of it, nil if it is none.
+// The lock is held.
+func (w *Watcher) want(sid ha.SID) *watched {
 	if w.closed || !w.agent.Handles(sid.Type()) {
-		return
+		return nil
 	}
 	g := w.guests[sid]
 	if g == nil {
@@ -124,8 +169,10 @@ func (w *Watcher) want(sid ha.SID) {
 		w.guests[sid] = g
 	}
 	if !g.armed {
+		w.pending[sid] = true
 		notify(w.poke)
 	}
+	return g
 }
 
 // forget ends the watching of a guest. The lock is held.
@@ -147,7 +194,7 @@ func notify(c chan struct{}) {
 	}
 }
 
-// loop takes guests up, away from those who ask, because their configuration
+// loop looks at guests, away from those who ask, because their configuration
 // is read for that.
 func (w *Watcher) loop() {
 	for {
@@ -157,29 +204,32 @@ func (w *Watcher) loop() {
 		case <-w.poke:
 		}
 		w.mu.Lock()
-		var idle []ha.SID
-		for sid, g := range w.guests {
-			if !g.armed {
-				idle = append(idle, sid)
-			}
-		}
+		pending := slices.Sorted(maps.Keys(w.pending))
+		clear(w.pending)
+		pass := w.pass
+		w.pass = make(chan struct{})
 		w.mu.Unlock()
-		slices.Sort(idle)
-		for _, sid := range idle {
-			w.report(sid, w.takeUp(sid))
+		for _, sid := range pending {
+			absent, err := w.takeUp(sid)
+			w.report(sid, absent, err)
 		}
+		w.mu.Lock()
+		w.slow = false
+		close(pass)
+		w.mu.Unlock()
 	}
 }
 
-// report logs why a guest cannot be watched, once. It is found dead all the
-// same when somebody looks.
-func (w *Watcher) report(sid ha.SID, err error) {
+// report notes what came of looking at a guest, and logs why it cannot be
+// watched, once. It is found dead all the same when somebody looks.
+func (w *Watcher) report(sid ha.SID, absent bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	g := w.guests[sid]
 	if g == nil {
 		return
 	}
+	g.absent = absent && !g.armed
 	trouble := ""
 	if err != nil {
 		trouble = err.Error()
@@ -190,18 +240,18 @@ func (w *Watcher) report(sid ha.SID, err error) {
 	g.trouble = trouble
 }
 
-// takeUp arms a guest if it runs.
-func (w *Watcher) takeUp(sid ha.SID) error {
+// takeUp arms a guest if it runs, and tells if it does not.
+func (w *Watcher) takeUp(sid ha.SID) (absent bool, err error) {
 	if sid.Type() == "ct" {
 		return w.takeUpContainer(sid)
 	}
 	pid, err := w.agent.cfg.Paths.vmProcess(sid)
 	if err != nil || pid == 0 {
-		return err
+		return err == nil, err
 	}
 	vm, err := process.Open(pid)
 	if err != nil {
-		return err
+		return false, err
 	}
 	// What the number stands for can no longer change: is it the VM?
 	again, err := w.agent.cfg.Paths.vmProcess(sid)
@@ -211,9 +261,8 @@ func (w *Watcher) takeUp(sid ha.SID) error {
 	}
 	if err != nil || again != pid || lock == "backup" || !w.arm(sid, vm) {
 		_ = vm.Close() // nothing was written to it
-		return err
 	}
-	return nil
+	return false, err
 }
 
 // arm marks a guest that runs, and false if it is not wanted any more.
@@ -224,7 +273,10 @@ func (w *Watcher) arm(sid ha.SID, vm *process.Handle) bool {
 	if g == nil || w.closed {
 		return false
 	}
-	g.armed, g.ended, g.vm = true, false, vm
+	if g.armed { // by the time it was asked for again
+		return false
+	}
+	g.armed, g.absent, g.vm = true, false, vm
 	if vm != nil {
 		w.loops.Go(func() {
 			if vm.Wait() == nil {
@@ -247,8 +299,9 @@ func (w *Watcher) end(sid ha.SID, vm *process.Handle) {
 	if vm != nil {
 		_ = vm.Close() // nothing was written to it
 	}
-	g.armed, g.ended, g.vm = false, true, nil
+	g.armed, g.absent, g.vm = false, true, nil
 	w.ended[sid] = true
+	w.containersAt = time.Time{}
 	notify(w.changed)
 }
 
@@ -262,33 +315,48 @@ func (w *Watcher) lose(sid ha.SID) {
 }
 
 // takeUpContainer arms a container if it runs.
-func (w *Watcher) takeUpContainer(sid ha.SID) error {
-	runs, err := w.agent.cfg.Paths.containerRuns(sid)
+func (w *Watcher) takeUpContainer(sid ha.SID) (absent bool, err error) {
+	runs, err := w.containerRuns(sid)
 	if err != nil || !runs {
-		return err
+		return err == nil, err
 	}
-	groups, err := w.containers()
+	groups, err := w.controlGroups()
 	if err != nil {
-		return err
+		return false, err
 	}
 	// First armed, then watched: its end is told of an armed guest only.
 	if !w.arm(sid, nil) {
-		return nil
+		return false, nil
 	}
 	if err := groups.Add(sid); err != nil {
 		w.lose(sid)
-		return err
+		return false, err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.guests[sid] == nil { // forgotten meanwhile
 		groups.Remove(sid)
 	}
-	return nil
+	return false, nil
 }
 
-// containers returns the watch over control groups, made when first needed.
-func (w *Watcher) containers() (*groups, error) {
+// containerRuns looks a container up in the list of those that run, which is
+// read once for all of them.
+func (w *Watcher) containerRuns(sid ha.SID) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if time.Since(w.containersAt) > socketsFresh {
+		running, err := w.agent.cfg.Paths.containers()
+		if err != nil {
+			return false, err
+		}
+		w.containers, w.containersAt = running, time.Now()
+	}
+	return w.containers[sid.Name()], nil
+}
+
+// controlGroups returns the watch over control groups, made when first needed.
+func (w *Watcher) controlGroups() (*groups, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {

@@ -75,8 +75,9 @@ func changed(t *testing.T, w *Watcher) {
 
 func TestDeathOfAVMIsSeenAtOnce(t *testing.T) {
 	m, w := newWatcher(t, nil)
-	_, known := w.Alive("vm:100")
-	require.False(t, known, "never seen")
+	alive, known := w.Alive("vm:100")
+	require.False(t, alive)
+	require.True(t, known, "it has no process")
 	one, two := m.vmProcess(t, "vm:100"), m.vmProcess(t, "vm:101")
 	w.Watch([]ha.SID{"vm:100", "vm:101"})
 	until(t, "taken up", isAlive(w, "vm:100"))
@@ -89,11 +90,11 @@ func TestDeathOfAVMIsSeenAtOnce(t *testing.T) {
 	require.Less(t, time.Since(began), time.Second)
 	require.Equal(t, []ha.SID{"vm:100"}, w.Ended())
 	require.Empty(t, w.Ended(), "told once")
-	alive, known := w.Alive("vm:100")
+	alive, known = w.Alive("vm:100")
 	require.False(t, alive)
 	require.True(t, known)
 
-	// Started again, it is taken up again.
+	// Started again, it is taken up again with the first question.
 	again := m.vmProcess(t, "vm:100")
 	until(t, "taken up again", isAlive(w, "vm:100"))
 	require.NoError(t, again.Process.Kill())
@@ -117,6 +118,30 @@ func TestVMLockedForABackupIsNotTakenUp(t *testing.T) {
 	require.False(t, known, "only its monitor knows whether it runs")
 	m.files.set(vmConfig, "cores: 1\n")
 	until(t, "after the backup", isAlive(w, "vm:100"))
+}
+
+func TestNobodyWaitsForAFileSystemThatHangs(t *testing.T) {
+	m, w := newWatcher(t, nil)
+	m.vmProcess(t, "vm:100")
+	m.vmProcess(t, "vm:101")
+	until(t, "taken up", isAlive(w, "vm:101"))
+	m.files.mu.Lock()
+	m.files.hang = make(chan struct{})
+	m.files.mu.Unlock()
+	began := time.Now()
+	for range 50 {
+		_, known := w.Alive("vm:100")
+		require.False(t, known)
+		_, known = w.Alive("vm:102")
+		require.False(t, known, "nobody could look for it")
+		require.True(t, isAlive(w, "vm:101")(), "watched before")
+	}
+	require.Less(t, time.Since(began), 10*lookWait)
+	close(m.files.hang)
+	until(t, "taken up when it is back", isAlive(w, "vm:100"))
+	alive, known := w.Alive("vm:102")
+	require.False(t, alive)
+	require.True(t, known)
 }
 
 func TestGuestsNoLongerWatched(t *testing.T) {
@@ -290,4 +315,19 @@ func TestDeathOfAContainerInTheKernelsWords(t *testing.T) {
 	changed(t, w)
 	require.Less(t, time.Since(began), time.Second)
 	require.Equal(t, []ha.SID{"ct:200"}, w.Ended())
+}
+
+// One round of an LRM with stopped VMs and containers.
+func BenchmarkAlive(b *testing.B) {
+	proc := b.TempDir()
+	require.NoError(b, os.MkdirAll(filepath.Join(proc, "net"), 0o755))
+	require.NoError(b, os.WriteFile(filepath.Join(proc, "net", "unix"), []byte(strings.Repeat(sockets, 100)), 0o644))
+	w := NewWatcher(Config{Node: "node1", Files: &memory{}, Paths: Paths{Proc: proc, Run: b.TempDir()}})
+	defer w.Close()
+	for b.Loop() {
+		for i := range 100 {
+			w.Alive(ha.SID(fmt.Sprintf("vm:%d", 100+i)))
+			w.Alive(ha.SID(fmt.Sprintf("ct:%d", 300+i)))
+		}
+	}
 }
