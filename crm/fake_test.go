@@ -51,6 +51,11 @@ type fake struct {
 	// effect. A call that answers yes or no then answers no.
 	fault func(n int, name string) (before, after error)
 
+	// takes is told of every such call before its effect, to let time pass.
+	takes func(name string)
+	// wake makes the next wait end after so many seconds, 0: it does not.
+	wake ha.Epoch
+
 	quiet   bool // no trace
 	onWrite func(s *ha.ManagerStatus)
 	onLog   func(e ha.Entry)
@@ -145,6 +150,9 @@ func (f *fake) effects() []string { return slices.DeleteFunc(f.taken(), isLog) }
 // do is the one way through which calls go that can fail.
 func (f *fake) do(name string, effect func() error) error {
 	f.calls = append(f.calls, name)
+	if f.takes != nil {
+		f.takes(name)
+	}
 	var before, after error
 	if f.fault != nil {
 		before, after = f.fault(len(f.calls), name)
@@ -182,8 +190,12 @@ func (f *fake) Sleep(seconds int64) {
 
 func (f *fake) SleepUntil(t ha.Epoch) (woken bool) {
 	f.note("sleep until +%d", max(0, t-f.Monotonic()))
-	f.now += max(0, t-f.Monotonic())
-	return false
+	woken = f.wake > 0 && f.now+f.wake < t
+	if woken {
+		t = f.now + f.wake
+	}
+	f.now = max(f.now, t)
+	return woken
 }
 
 func (f *fake) Log(e ha.Entry) {

@@ -154,3 +154,25 @@ func TestStateThatDoesNotExist(t *testing.T) {
 		require.Equal(t, !online, tracker.Online("c"))
 	}
 }
+
+func TestTrackerTakesOverWhenNodesWereSeen(t *testing.T) {
+	now := ha.Epoch(100)
+	tracker := nodestate.New(nodestate.Config{Now: func() ha.Epoch { return now }, Log: func(ha.Entry) {}},
+		map[string]ha.NodeState{"node1": ha.NodeOnline, "node2": ha.NodeUnknown, "node3": ha.NodeUnknown, "node4": ha.NodeUnknown})
+	require.False(t, tracker.OfflineForLongOrStartClock("node4"), "seen by the tracker itself")
+	tracker.Remember(nodestate.Sightings{"node1": 0, "node2": 40, "node4": 0})
+	require.False(t, tracker.OfflineForLongOrStartClock("node1"), "online")
+	require.True(t, tracker.OfflineForLongOrStartClock("node2"), "for 60 seconds")
+	require.False(t, tracker.OfflineForLongOrStartClock("node3"), "nobody has seen it")
+	require.False(t, tracker.OfflineForLongOrStartClock("node4"))
+}
+
+func TestSightings(t *testing.T) {
+	s := nodestate.Sightings{}
+	s.Update(map[string]nodestate.Member{"node1": {Online: true}, "node2": {}}, 10)
+	require.Equal(t, nodestate.Sightings{"node1": 10, "node2": 10}, s, "a node counts from the first look at it")
+	s.Update(map[string]nodestate.Member{"node1": {}, "node2": {}, "node3": {Online: true}}, 20)
+	require.Equal(t, nodestate.Sightings{"node1": 10, "node2": 10, "node3": 20}, s)
+	s.Update(map[string]nodestate.Member{"node1": {Online: true}}, 30)
+	require.Equal(t, nodestate.Sightings{"node1": 30}, s, "who left the cluster is forgotten")
+}

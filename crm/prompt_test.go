@@ -1,0 +1,158 @@
+package crm
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"pveha/internal/ha"
+)
+
+// promptCRM is a slave of a cluster of three nodes, that takes the membership
+// in: node2 is the master.
+func promptCRM(t *testing.T, prompt bool) (*fake, *CRM) {
+	t.Helper()
+	f := newFake("node1", "node2", "node3")
+	f.guest("vm:1", "node3", ha.RequestStarted)
+	f.manager = &ha.ManagerStatus{
+		MasterNode:    "node2",
+		NodeStatus:    map[string]ha.NodeState{"node1": ha.NodeOnline, "node2": ha.NodeOnline, "node3": ha.NodeOnline},
+		ServiceStatus: map[ha.SID]*ha.ServiceStatus{"vm:1": started("node3")},
+	}
+	f.managerLock = func() bool { return false }
+	cfg := f.config()
+	cfg.Prompt = prompt
+	c := New(f, cfg)
+	mustIterate(t, c)
+	require.Equal(t, ha.CRMSlave, c.State())
+	return f, c
+}
+
+// die takes node2, the master, and node3 off the cluster, and lets the CRM try
+// for the lock until it is to be had.
+func die(t *testing.T, f *fake, c *CRM, after ha.Epoch) {
+	t.Helper()
+	f.members["node2"], f.members["node3"] = false, false
+	died := f.now
+	f.managerLock = func() bool { return f.now >= died+after }
+	f.agentLock = f.lockOfTheDead(died + after + 5)
+	for c.State() != ha.CRMMaster {
+		mustIterate(t, c)
+	}
+	require.LessOrEqual(t, f.now, died+after+15)
+}
+
+func (f *fake) lockOfTheDead(free ha.Epoch) func(string) bool {
+	return func(string) bool { return f.now >= free }
+}
+
+// A node that died together with the master has been away for as long as its
+// lock lives by the time the next master is there. The Perl stack waits for
+// another minute.
+func TestNextMasterKnowsWhoIsAwayForLong(t *testing.T) {
+	for prompt, want := range map[bool]ha.Epoch{true: 120 + 10, false: 120 + 60 + 5} {
+		f, c := promptCRM(t, prompt)
+		begin := f.now
+		die(t, f, c, 120)
+		for f.manager.ServiceStatus["vm:1"].Node == "node3" {
+			mustIterate(t, c)
+		}
+		took := f.now - begin
+		if prompt {
+			require.LessOrEqual(t, took, want)
+		} else {
+			require.GreaterOrEqual(t, took, want)
+		}
+	}
+}
+
+// Whoever was cut off itself has seen nobody, and gives everybody the whole
+// delay.
+func TestSlaveForgetsWhatItSawBeforeItWasCutOff(t *testing.T) {
+	for name, cut := range map[string]func(f *fake, off bool){
+		"without quorum": func(f *fake, off bool) { f.quorate = !off },
+		"without a view": func(f *fake, off bool) { f.stale = off },
+		"without the membership": func(f *fake, off bool) {
+			f.fault = map[bool]func(int, string) (error, error){true: f.failing("Members")}[off]
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, c := promptCRM(t, true)
+			cut(f, true)
+			f.managerLock = func() bool { return false }
+			mustIterate(t, c)
+			f.now += 300
+			cut(f, false)
+			f.members["node3"] = false
+			f.managerLock = func() bool { return true }
+			f.agentLock = func(string) bool { return true }
+			for end := f.now + 55; f.now < end; {
+				mustIterate(t, c)
+				require.NotEqual(t, ha.NodeFence, f.manager.NodeStatus["node3"])
+				require.Equal(t, "node3", f.manager.ServiceStatus["vm:1"].Node)
+			}
+			require.Equal(t, ha.CRMMaster, c.State())
+		})
+	}
+}
+
+// What a master saw counts when it takes over once more.
+func TestSlaveThatWasMasterDoesNotGoByWhatItSawBefore(t *testing.T) {
+	f, c := promptCRM(t, true)
+	f.managerLock = func() bool { return true }
+	for range 100 {
+		mustIterate(t, c)
+	}
+	require.Equal(t, ha.CRMMaster, c.State())
+	require.InDelta(t, int64(f.now), int64(c.seen["node3"]), 10)
+}
+
+func TestPromptMasterTriesForTheLockOfADeadNodeEveryOtherSecond(t *testing.T) {
+	f, c := promptCRM(t, true)
+	f.managerLock = func() bool { return true }
+	for range 3 {
+		mustIterate(t, c)
+	}
+	f.members["node3"] = false
+	var tries []ha.Epoch
+	f.agentLock = func(string) bool { tries = append(tries, f.now); return len(tries) == 20 }
+	for len(tries) < 20 {
+		mustIterate(t, c)
+	}
+	for i := 1; i < len(tries); i++ {
+		require.LessOrEqual(t, tries[i]-tries[i-1], ha.Epoch(fencingRoundTime))
+	}
+	require.Equal(t, "node1", f.manager.ServiceStatus["vm:1"].Node, "and takes it over in the same round")
+	f.taken()
+	mustIterate(t, c)
+	require.Contains(t, f.taken(), "sleep until +10")
+}
+
+// A person or a time server that sets the clock neither fences a node nor
+// delays a fence, nor makes the master sleep for longer.
+func TestStepOfTheWallClockChangesNothingButTimeStamps(t *testing.T) {
+	for _, step := range []ha.Epoch{0, 3600, -3600, 1e9, -1e9} {
+		f, c := promptCRM(t, false)
+		f.managerLock = func() bool { return true }
+		for range 3 {
+			mustIterate(t, c)
+		}
+		f.wallStep = step
+		mustIterate(t, c)
+		require.Equal(t, ha.NodeOnline, f.manager.NodeStatus["node3"])
+		died := f.now
+		f.members["node3"] = false
+		f.agentLock = func(string) bool { return f.now >= died+120 }
+		mustIterate(t, c)
+		f.wallStep = -step
+		for f.manager.ServiceStatus["vm:1"].State != ha.Fence {
+			mustIterate(t, c)
+		}
+		require.Equal(t, died+60, f.now, "the fence delay")
+		for f.manager.ServiceStatus["vm:1"].Node == "node3" {
+			mustIterate(t, c)
+		}
+		require.Equal(t, died+130, f.now)
+		require.InDelta(t, int64(f.now-step), int64(f.manager.Timestamp), 10, "the status has the wall clock")
+	}
+}
