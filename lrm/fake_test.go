@@ -27,6 +27,8 @@ type world struct {
 
 	now      ha.Epoch
 	wallStep ha.Epoch // by which somebody has set the wall clock
+	wake     ha.Epoch // ends a wait after so many seconds, 0: nothing does
+	watched  bool     // the deaths of guests are noticed
 
 	quorate bool
 	refresh bool
@@ -44,6 +46,7 @@ type world struct {
 	onLock    func() // before a try
 
 	openErr, updateErr, closeErr error
+	onUpdate                     func() // of the watchdog
 
 	shutdown, reboot       bool
 	policy                 ha.ShutdownPolicy
@@ -52,6 +55,7 @@ type world struct {
 	workers    int // how many may run; zero carries orders out inline
 	workersErr error
 	startErr   error
+	startTime  int64 // of one start, in seconds
 	onStart    func(lrm.Order)
 	ended      []lrm.Finished
 
@@ -181,11 +185,17 @@ func (w *world) Sleep(seconds int64) {
 
 func (w *world) SleepUntil(t ha.Epoch) (woken bool) {
 	w.add("sleep until %d", t)
+	woken = w.wake > 0 && w.now+w.wake <= t
+	if woken {
+		t = w.now + w.wake
+	}
 	w.now = max(w.now, t)
-	return false
+	return woken
 }
 
-func (w *world) GuestAlive(ha.SID) (alive, known bool) { return false, false }
+func (w *world) GuestAlive(sid ha.SID) (alive, known bool) {
+	return w.guests.running[sid], w.watched
+}
 
 func (w *world) Log(e ha.Entry)   { w.add("%s: %s", e.Level, e.Text) }
 func (w *world) NodeName() string { return here }
@@ -244,6 +254,9 @@ func (d watchdog) Update() error {
 	if d.w.updateErr == nil {
 		d.w.add("watchdog update")
 	}
+	if d.w.onUpdate != nil {
+		d.w.onUpdate()
+	}
 	return d.w.updateErr
 }
 
@@ -264,6 +277,7 @@ func (w *world) StartWorker(o lrm.Order) error {
 	if w.startErr != nil {
 		return w.startErr
 	}
+	w.now += ha.Epoch(w.startTime)
 	w.add("worker %s %s %s", o.SID, o.State, o.UID)
 	if w.onStart != nil {
 		w.onStart(o)
@@ -288,6 +302,8 @@ type agent struct {
 	running map[ha.SID]bool
 	refuse  bool // actions end without an error and without effect
 
+	startTime int64 // of an action, in seconds
+
 	runningErr, startErr, shutdownErr, migrateErr error
 	laterErr                                      error // of looking again, after an action
 }
@@ -297,6 +313,7 @@ func (a *agent) Handles(serviceType string) bool { return serviceType == "vm" ||
 func (a *agent) Running(sid ha.SID) (bool, error) { return a.running[sid], a.runningErr }
 
 func (a *agent) act(text string, err error, do func()) error {
+	a.w.now += ha.Epoch(a.startTime)
 	a.w.add("agent %s", text)
 	a.runningErr = a.laterErr
 	if err == nil && !a.refuse {
