@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"sync"
 	"syscall"
 	"time"
 
@@ -53,9 +52,9 @@ type Config struct {
 // ErrUnreachable, ErrTimeout, ErrProtocol.
 type Client struct {
 	config Config
+	life   context.Context // until Close
+	end    context.CancelFunc
 	turn   chan struct{} // held by who uses conn
-	closed chan struct{}
-	close  sync.Once
 	conn   *qb.Conn
 }
 
@@ -76,13 +75,15 @@ func New(config Config) *Client {
 	orTime(&config.RestartGrace, DefaultRestartGrace)
 	orTime(&config.RestartPoll, DefaultRestartPoll)
 	orTime(&config.Timeout, DefaultTimeout)
-	return &Client{config: config, turn: make(chan struct{}, 1), closed: make(chan struct{})}
+	c := &Client{config: config, turn: make(chan struct{}, 1)}
+	c.life, c.end = context.WithCancel(context.Background())
+	return c
 }
 
 // Close ends the connection, and a request in progress. Requests after it fail
 // with ErrClosed.
 func (c *Client) Close() error {
-	c.close.Do(func() { close(c.closed) })
+	c.end()
 	c.turn <- struct{}{}
 	defer func() { <-c.turn }()
 	return c.drop()
@@ -129,24 +130,16 @@ func (c *Client) request(ctx context.Context, what string, id int32, payload []b
 // exchange sends a request over the connection that is kept or a new one. A
 // server that has gone meanwhile is asked once more when it is back.
 func (c *Client) exchange(ctx context.Context, id int32, payload []byte) (qb.Response, error) {
-	// Closing must end the wait, and it has to wait for its turn.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	ended := make(chan struct{})
-	defer close(ended)
-	go func() {
-		select {
-		case <-c.closed:
-			cancel()
-		case <-ended:
-		}
-	}()
+	defer context.AfterFunc(c.life, cancel)()
 	for retried := false; ; retried = true {
-		response, err := c.once(ctx, id, payload)
-		select {
-		case <-c.closed:
+		if c.life.Err() != nil {
 			return qb.Response{}, ErrClosed
-		default:
+		}
+		response, err := c.once(ctx, id, payload)
+		if c.life.Err() != nil {
+			return qb.Response{}, ErrClosed
 		}
 		if !errors.Is(err, qb.ErrDisconnected) || retried {
 			return response, err
@@ -221,7 +214,8 @@ func (c *Client) Status(ctx context.Context, node, name string) ([]byte, error) 
 }
 
 // ReadFile returns the content of a file, by its path below /etc/pve. ENOENT:
-// there is none; EISDIR: a folder. An empty file is an empty answer.
+// there is none, or it is a folder, a link or one of the virtual files, such as
+// .version. An empty file is an empty answer.
 func (c *Client) ReadFile(ctx context.Context, path string) ([]byte, error) {
 	payload, err := putPath(path)
 	return c.ask(ctx, "read "+path, getConfig, payload, err)
