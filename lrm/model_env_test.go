@@ -24,16 +24,26 @@ func (h *history) fails() error {
 
 func (h *history) Now() ha.Epoch       { return h.now }
 func (h *history) Sleep(seconds int64) { h.pass(seconds) }
+
+// SleepUntil is cut short by events in every second history.
 func (h *history) SleepUntil(t ha.Epoch) (woken bool) {
-	h.pass(int64(t - h.now))
-	return false
+	seconds := int64(t - h.now)
+	if h.events && seconds > 0 && h.one(2) {
+		seconds, woken = h.rnd.Int64N(seconds), true
+	}
+	h.pass(seconds)
+	return woken
 }
-func (h *history) Monotonic() ha.Epoch                   { return h.now }
-func (h *history) GuestAlive(ha.SID) (alive, known bool) { return false, false }
-func (h *history) Log(e ha.Entry)                        { h.note("%s: %s", e.Level, e.Text) }
-func (h *history) NodeName() string                      { return here }
-func (h *history) Quorate() bool                         { return h.quorate }
-func (h *history) Refresh() bool                         { return h.fails() == nil }
+func (h *history) Monotonic() ha.Epoch { return h.now }
+
+// GuestAlive notices deaths where there are events.
+func (h *history) GuestAlive(sid ha.SID) (alive, known bool) {
+	return h.guests[sid] != nil, h.events && !h.one(10)
+}
+func (h *history) Log(e ha.Entry)   { h.note("%s: %s", e.Level, e.Text) }
+func (h *history) NodeName() string { return here }
+func (h *history) Quorate() bool    { return h.quorate }
+func (h *history) Refresh() bool    { return h.fails() == nil }
 
 // ReadManagerStatus returns what was there when the node had quorum last.
 func (h *history) ReadManagerStatus() (*ha.ManagerStatus, error) {

@@ -229,6 +229,7 @@ func (h *history) stepStarted(sid ha.SID, done, good bool) {
 		h.order(sid, ha.RequestStop, here, "")
 	case good:
 		h.ms.ServiceStatus[sid].UID = h.uid() // started again should it go down
+		h.ms.ServiceStatus[sid].Running = true
 	case done && h.one(2):
 		h.order(sid, ha.Relocate, here, elsewhere)
 	case done:

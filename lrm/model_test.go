@@ -42,7 +42,7 @@ const historyBatches = 8
 //   - No order is carried out again whose result was told.
 //
 // And when the storm is over, services that are active here have an active
-// LRM.
+// LRM, and run.
 func TestRandomHistories(t *testing.T) {
 	each := 250
 	if testing.Short() {
@@ -81,7 +81,7 @@ func TestRandomHistories(t *testing.T) {
 	}
 	t.Logf("%v", total)
 	for _, what := range []string{
-		"started", "recovered", "reset", "moved in", "moved out", "killed", "ended restart", "ended shutdown", "ended reboot",
+		"started", "died", "recovered", "reset", "moved in", "moved out", "killed", "ended restart", "ended shutdown", "ended reboot",
 		"closed active", "closed maintenance", "closed lost_agent_lock", "orders active", "orders maintenance",
 		"state lost_agent_lock", "state maintenance", "state wait_for_agent_lock", "mode disarm", "error",
 	} {
@@ -126,6 +126,7 @@ type history struct {
 	leaving ending
 	policy  ha.ShutdownPolicy
 	limit   int                         // of workers
+	events  bool                        // waits are cut short, deaths of guests are noticed
 	workers map[ha.SID]*worker          // running
 	ended   []lrm.Finished              // not yet asked for
 	told    map[string]bool             // UIDs whose results this process wrote
@@ -164,6 +165,7 @@ func newHistory(seed uint64, trail bool) *history {
 		bootAt:  1000,
 		quorate: true,
 		limit:   int(seed % 4), // 0: within the round
+		events:  seed%8 >= 4,
 		workers: map[ha.SID]*worker{},
 		guests:  map[ha.SID]*guest{},
 		configs: map[ha.SID]ha.ServiceConfig{},
@@ -189,7 +191,7 @@ func (h *history) live() (broken string) {
 	h.calm()
 	unsettled := h.now
 	for h.now < unsettled+settleSeconds {
-		h.check(unsettled < 1000+stormSeconds+calmSeconds, "services and no active LRM long after the storm")
+		h.check(unsettled < 1000+stormSeconds+calmSeconds, "services and no active LRM, or no guests, long after the storm")
 		h.step()
 		if !h.settled() {
 			unsettled = h.now
@@ -198,11 +200,17 @@ func (h *history) live() (broken string) {
 	return ""
 }
 
-// settled reports whether the LRM is what the services of the node need. An
-// LRM stays in maintenance until the node was empty for once.
+// settled reports whether the LRM is what the services of the node need, and the
+// guests that should run do. An LRM stays in maintenance until the node was empty for once.
 func (h *history) settled() bool {
 	if ha.CountActiveServices(h.published.ServiceStatus, here) == 0 {
 		return true
+	}
+	for _, sid := range h.sids {
+		s := h.published.ServiceStatus[sid]
+		if s.Node == here && s.State == ha.Started && h.guests[sid] == nil {
+			return false
+		}
 	}
 	busy := h.daemon != nil && (h.daemon.State() == ha.LRMActive || h.daemon.State() == ha.LRMMaintenance)
 	return busy && h.client != nil
@@ -358,6 +366,13 @@ func (h *history) weather() {
 	if h.now >= h.outageAt && h.one(100) {
 		h.outageAt = h.now + 1 + ha.Epoch(h.rnd.IntN(40))
 		h.note("the file system fails until %d", h.outageAt)
+	}
+	for _, sid := range h.sids {
+		if h.guests[sid] != nil && h.one(300) {
+			h.saw("died")
+			h.note("%s dies", sid)
+			delete(h.guests, sid)
+		}
 	}
 	if h.client != nil && h.one(1000) {
 		h.note("the watchdog breaks")
