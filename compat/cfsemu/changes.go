@@ -1,6 +1,7 @@
 package cfsemu
 
 import (
+	"errors"
 	"syscall"
 	"time"
 )
@@ -68,10 +69,10 @@ func (n *Node) Truncate(name string, size int64) error {
 // and close do: not in one step.
 func (n *Node) Write(name string, data []byte) error {
 	_, err := n.Stat(name)
-	switch err {
-	case nil:
+	switch {
+	case err == nil:
 		err = n.Truncate(name, 0)
-	case syscall.ENOENT:
+	case errors.Is(err, syscall.ENOENT):
 		err = n.Create(name)
 	}
 	for offset := 0; err == nil && offset < len(data); {

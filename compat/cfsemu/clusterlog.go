@@ -32,9 +32,11 @@ func (e LogEntry) size() int {
 	return (min(n, logEntryBytes) + 7) &^ 7
 }
 
+// json does not escape anything: what is kept is ASCII already.
 func (e LogEntry) json() string {
-	return fmt.Sprintf(`{"uid": %d, "time": %d, "pri": %d, "tag": "%s", "pid": %d, "node": "%s", "user": "%s", "msg": "%s"}`,
-		e.UID, e.Time, e.Priority, e.Tag, e.PID, e.Node, e.User, e.Message)
+	quoted := func(s string) string { return `"` + s + `"` }
+	return fmt.Sprintf(`{"uid": %d, "time": %d, "pri": %d, "tag": %s, "pid": %d, "node": %s, "user": %s, "msg": %s}`,
+		e.UID, e.Time, e.Priority, quoted(e.Tag), e.PID, quoted(e.Node), quoted(e.User), quoted(e.Message))
 }
 
 func (e LogEntry) compare(o LogEntry) int {

@@ -2,6 +2,7 @@ package cfsemu_test
 
 import (
 	"bytes"
+	"errors"
 	"syscall"
 	"testing"
 	"time"
@@ -106,7 +107,7 @@ func TestFaultPatterns(t *testing.T) {
 		b := newBed(t, cfsemu.Timing{})
 		b.inject(cfsemu.Fault{Path: test.pattern, Kind: cfsemu.FaultError, Errno: syscall.EIO})
 		_, err := b.n1.Stat(test.path)
-		require.Equal(t, test.want, err == syscall.EIO, "%s and %s: %v", test.pattern, test.path, err)
+		require.Equal(t, test.want, errors.Is(err, syscall.EIO), "%s and %s: %v", test.pattern, test.path, err)
 	}
 }
 

@@ -190,7 +190,7 @@ func findProperties(conf []byte, properties []string) string {
 	escape := strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 	for i, value := range values {
 		if value != "" {
-			members = append(members, fmt.Sprintf(`"%s": "%s"`, properties[i], escape.Replace(value)))
+			members = append(members, `"`+properties[i]+`": "`+escape.Replace(value)+`"`)
 		}
 	}
 	return strings.Join(members, ",")

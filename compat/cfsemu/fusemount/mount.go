@@ -98,12 +98,13 @@ type nodeMount struct {
 func (m *nodeMount) Started() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.mounted { // after a crash
-		if err := unix.Unmount(m.dir, unix.MNT_FORCE); err != nil && !errors.Is(err, unix.EINVAL) {
+	if dead(m.dir) { // after a crash, of a process before this one too
+		_ = unix.Unmount(m.dir, unix.MNT_FORCE) // what counts is whether it is still there
+		if dead(m.dir) {
 			return fmt.Errorf("fuse: failed to access mountpoint %s: %w", m.dir, unix.ENOTCONN)
 		}
-		m.mounted = false
 	}
+	m.mounted = false
 	m.wait()
 	if err := os.Mkdir(m.dir, 0o755); err == nil {
 		m.made = true
@@ -111,6 +112,12 @@ func (m *nodeMount) Started() error {
 		return err
 	}
 	return m.mount()
+}
+
+// dead reports whether a mount without a server is at dir.
+func dead(dir string) bool {
+	var st unix.Stat_t
+	return errors.Is(unix.Lstat(dir, &st), unix.ENOTCONN)
 }
 
 func (m *nodeMount) mount() error {

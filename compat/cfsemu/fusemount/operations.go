@@ -77,6 +77,9 @@ func (f *filesystem) Read(_ <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.
 		data, err = f.node.ReadAt(path, int64(in.Offset), min(int(in.Size), len(buf)))
 		return err
 	})
+	if !code.Ok() {
+		return nil, code
+	}
 	return fuse.ReadResultData(data), code
 }
 
