@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"pveha/cfgparse"
 )
 
 // Exit statuses. The Perl command leaves with 255 whenever it fails, or with
@@ -51,27 +53,20 @@ type exitError struct{ status int }
 
 func (e *exitError) Error() string { return "the command has said what is wrong" }
 
-// reasoner is an error that knows the text of the Perl stack, line feeds
-// included.
-type reasoner interface{ Reason() string }
-
 // errorText is the text of a failure, one line feed or more at its end.
 func errorText(err error) string {
-	var r reasoner
 	text := err.Error()
-	if errors.As(err, &r) {
-		text = strings.TrimSuffix(text, errAs(r)) + r.Reason()
+	var value *cfgparse.ValueError
+	if errors.As(err, &value) {
+		// The Perl command does not say which of the values it is.
+		text = strings.TrimSuffix(text, value.Error()) + value.Err.Error()
+	}
+	var broken *cfgparse.BrokenError
+	if errors.As(err, &broken) {
+		text = strings.TrimSuffix(text, broken.Error()) + broken.Reason()
 	}
 	if !strings.HasSuffix(text, "\n") {
 		text += "\n"
 	}
 	return text
-}
-
-// errAs is the plain text of an error found behind an interface.
-func errAs(r reasoner) string {
-	if err, ok := r.(error); ok {
-		return err.Error()
-	}
-	return ""
 }

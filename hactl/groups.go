@@ -61,8 +61,12 @@ func addGroup(ctx context.Context, e *Edit, p params) error {
 	if err := e.begin(ctx); err != nil {
 		return err
 	}
+	id, values := p.get("group"), p.except("group", "type")
+	if err := checkSection(hacfg.GroupSchema(), "group", id, values); err != nil {
+		return err
+	}
 	return e.editGroups(ctx, "create ha group failed", func(g *hacfg.Groups) error {
-		return g.Add(p.get("group"), p.except("group", "type"))
+		return g.Add(id, values)
 	})
 }
 
@@ -72,7 +76,7 @@ func setGroup(ctx context.Context, e *Edit, p params) error {
 		return err
 	}
 	return e.editGroups(ctx, "update ha group failed", func(g *hacfg.Groups) error {
-		if err := cfgparse.CheckDigest(g.Digest, p.get("digest")); err != nil {
+		if err := checkDigest(g.Digest, p); err != nil {
 			return err
 		}
 		return g.Change(p.get("group"), hacfg.Change{

@@ -2,6 +2,7 @@ package hactl
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -226,7 +227,42 @@ func (r *jsonReader) number() any {
 			r.fail("malformed number (no digits after exp sign)")
 		}
 	}
-	return number(r.data[start:r.pos])
+	return plainNumber(string(r.data[start:r.pos]))
+}
+
+// plainNumber is a number in the form that the Perl command prints it in. An
+// integer beyond 64 bits is text there.
+func plainNumber(word string) any {
+	if !strings.ContainsAny(word, ".eE") {
+		n, err := strconv.ParseInt(word, 10, 64)
+		if err != nil {
+			return word
+		}
+		return number(strconv.FormatInt(n, 10))
+	}
+	f, err := strconv.ParseFloat(word, 64)
+	if err != nil {
+		return word
+	}
+	return number(perlFloat(f))
+}
+
+// perlFloat prints a fraction with up to 15 digits, with an exponent only
+// where it is much shorter.
+func perlFloat(f float64) string {
+	const digits = 15
+	shortest := strconv.FormatFloat(f, 'e', digits-1, 64)
+	mantissa, exponent, _ := strings.Cut(shortest, "e")
+	mantissa = strings.TrimRight(strings.TrimRight(mantissa, "0"), ".")
+	e, _ := strconv.Atoi(exponent)
+	if e < -4 || e >= digits {
+		return fmt.Sprintf("%se%+03d", mantissa, e)
+	}
+	fixed := strconv.FormatFloat(f, 'f', digits-1-e, 64)
+	if strings.Contains(fixed, ".") {
+		fixed = strings.TrimRight(strings.TrimRight(fixed, "0"), ".")
+	}
+	return fixed
 }
 
 // string reads a string behind its opening quote.
@@ -288,14 +324,12 @@ func (r *jsonReader) unicode(out []byte) []byte {
 }
 
 func (r *jsonReader) hex() rune {
-	var char rune
-	for range 4 {
-		digit := strings.IndexByte("0123456789abcdef", r.peek()|0x20)
-		if r.pos >= len(r.data) || digit < 0 {
-			r.fail("malformed \\uXXXX character in JSON string")
-		}
-		char = char<<4 | rune(digit)
-		r.pos++
+	const digits = 4
+	end := min(r.pos+digits, len(r.data))
+	char, err := strconv.ParseUint(string(r.data[r.pos:end]), 16, 32)
+	if err != nil || end-r.pos < digits {
+		r.fail("exactly four hexadecimal digits expected")
 	}
-	return char
+	r.pos = end
+	return rune(char)
 }

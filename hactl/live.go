@@ -21,19 +21,27 @@ type LiveConfig struct {
 	IPC  pmxcfsio.IPC
 	Node string // name of this node
 	Root bool   // run by root
+	// Clock is the time of this node; nil: the machine's.
+	Clock Clock
 }
 
 // Live returns the environment of the cluster that this node is in.
 func Live(cfg LiveConfig) Env {
+	if cfg.Clock == nil {
+		cfg.Clock = machineClock{}
+	}
 	l := &live{cfg: cfg}
-	return Env{Clock: l, Host: l, Cluster: l, Editor: l, Watcher: l}
+	return Env{Clock: cfg.Clock, Host: l, Cluster: l, Editor: l, Watcher: l}
 }
 
 type live struct{ cfg LiveConfig }
 
-func (l *live) Now() time.Time { return time.Now() }
+// machineClock is the clock of the machine.
+type machineClock struct{}
 
-func (l *live) Sleep(ctx context.Context, d time.Duration) error {
+func (machineClock) Now() time.Time { return time.Now() }
+
+func (machineClock) Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -144,12 +144,16 @@ func addResource(ctx context.Context, e *Edit, p params) error {
 	if err := e.checkGuest(ctx, id); err != nil {
 		return err
 	}
+	values := p.except("sid", "type")
+	if err := checkSection(hacfg.ResourceSchema(), id.typ, string(id.sid), values); err != nil {
+		return err
+	}
 	return e.locked(ctx, "create resource failed", func(ctx context.Context) error {
 		resources, err := e.resources(ctx)
 		if err != nil {
 			return err
 		}
-		if err := resources.Add(id.sid, p.except("sid", "type")); err != nil {
+		if err := resources.Add(id.sid, values); err != nil {
 			return err
 		}
 		return e.write(ctx, pmxcfsio.ResourcesFile, resources.Write)
@@ -199,7 +203,7 @@ func setResource(ctx context.Context, e *Edit, p params) error {
 		if err != nil {
 			return err
 		}
-		if err := cfgparse.CheckDigest(resources.Digest, p.get("digest")); err != nil {
+		if err := checkDigest(resources.Digest, p); err != nil {
 			return err
 		}
 		change := hacfg.Change{
@@ -257,21 +261,39 @@ func removeResource(ctx context.Context, e *Edit, p params) error {
 		if err != nil {
 			return err
 		}
-		if !purge {
-			return e.Editor.Write(ctx, pmxcfsio.ResourcesFile, kept)
-		}
-		rules, err := e.rules(ctx)
+		rules, err := e.purgedRules(ctx, id.sid, purge)
 		if err != nil {
 			return err
 		}
-		rules.Purge(id.sid)
-		purged, err := rules.Write()
-		if err != nil {
+		if err := e.Editor.Write(ctx, pmxcfsio.ResourcesFile, kept); err != nil || rules == nil {
 			return err
 		}
-		if err := e.Editor.Write(ctx, pmxcfsio.ResourcesFile, kept); err != nil {
-			return err
-		}
-		return e.Editor.Write(ctx, pmxcfsio.RulesFile, purged)
+		return e.Editor.Write(ctx, pmxcfsio.RulesFile, rules)
 	})
+}
+
+// purgedRules prints the rules without a resource; nil when they stay as they
+// are. Rules that cannot be read cannot be printed, either, but they are no
+// harm as long as no other rule has to change.
+func (q *Query) purgedRules(ctx context.Context, sid ha.SID, purge bool) ([]byte, error) {
+	if !purge {
+		return nil, nil
+	}
+	rules, err := q.rules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	used := false
+	for _, rule := range rules.ByID {
+		used = used || rule.Resources[sid]
+	}
+	if len(rules.Broken) > 0 && !used {
+		return nil, nil
+	}
+	rules.Purge(sid)
+	data, err := rules.Write()
+	if data == nil && err == nil {
+		data = []byte{}
+	}
+	return data, err
 }

@@ -202,6 +202,9 @@ func addRule(ctx context.Context, e *Edit, p params) error {
 		return err
 	}
 	id, values := p.get("rule"), ruleValues(p)
+	if err := checkSection(hacfg.RuleSchema(), p.get("type"), id, values); err != nil {
+		return err
+	}
 	return e.editRules(ctx, "create ha rule failed", func(r *hacfg.Rules) error {
 		if r.ByID[id] == nil {
 			if err := e.checkRuleMembers(ctx, values); err != nil {
@@ -222,13 +225,14 @@ func setRule(ctx context.Context, e *Edit, p params) error {
 	}
 	id, values := p.get("rule"), ruleValues(p)
 	return e.editRules(ctx, "update HA rules failed", func(r *hacfg.Rules) error {
-		if err := cfgparse.CheckDigest(r.Digest, p.get("digest")); err != nil {
+		if err := checkDigest(r.Digest, p); err != nil {
 			return err
 		}
 		if rule := r.ByID[id]; rule != nil && string(rule.Type) == p.get("type") {
 			if err := e.checkRuleMembers(ctx, values); err != nil {
 				return err
 			}
+			delete(values, "type") // nothing that could be deleted, either
 		}
 		change := hacfg.Change{Set: values, Delete: cfgparse.SplitList(p.get("delete"))}
 		if err := r.Change(id, change); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"pveha/cfgparse"
 	"pveha/cfgparse/hacfg"
 	"pveha/internal/ha"
 	"pveha/pmxcfsio"
@@ -131,4 +132,21 @@ func (e *Edit) write(ctx context.Context, name string, print func() ([]byte, err
 		return err
 	}
 	return e.Editor.Write(ctx, name, data)
+}
+
+// checkDigest refuses to change a file that is not the one that was seen. "0"
+// stands for any, as no digest does.
+func checkDigest(current string, p params) error {
+	seen := p.get("digest")
+	if seen == "0" {
+		seen = ""
+	}
+	return cfgparse.CheckDigest(current, seen)
+}
+
+// checkSection refuses values that make no section of the type, before anybody
+// has to wait for a lock.
+func checkSection(schema *cfgparse.Schema, typ, id string, values map[string]string) error {
+	_, err := schema.Create(typ, id, values)
+	return err
 }

@@ -199,7 +199,7 @@ func yamlBlock(value any, first, indent string) string {
 		}
 		switch {
 		case !nested:
-			b.WriteString(lead + key + yamlScalar(value) + "\n")
+			b.WriteString(fold(lead+key, yamlScalar(value), childIndent) + "\n")
 		case key == "":
 			b.WriteString(yamlBlock(value, lead, childIndent))
 		default:
@@ -223,13 +223,43 @@ func yamlBlock(value any, first, indent string) string {
 				lead = indent
 			}
 			childIndent := indent + "  "
-			if _, list := v[key].([]string); list {
-				childIndent = indent
-			} else if _, list := v[key].([]any); list {
-				childIndent = indent
+			switch list := v[key].(type) {
+			case []string:
+				if len(list) > 0 {
+					childIndent = indent
+				}
+			case []any:
+				if len(list) > 0 {
+					childIndent = indent
+				}
 			}
 			put(lead, yamlScalar(key)+": ", v[key], childIndent)
 		}
+	}
+	return b.String()
+}
+
+// yamlWidth is the column behind which a line is broken at the next space.
+const yamlWidth = 80
+
+// fold writes a value behind its key and breaks lines that are too long.
+func fold(lead, value, indent string) string {
+	if strings.HasPrefix(value, "\"") {
+		return lead + value
+	}
+	column := utf8.RuneCountInString(lead)
+	var b strings.Builder
+	b.WriteString(lead)
+	runes := []rune(value)
+	for i, r := range runes {
+		inner := i > 0 && i < len(runes)-1 && runes[i-1] != ' ' && runes[i+1] != ' '
+		if r == ' ' && inner && column > yamlWidth {
+			b.WriteString("\n" + indent)
+			column = len(indent)
+			continue
+		}
+		b.WriteRune(r)
+		column++
 	}
 	return b.String()
 }
@@ -251,19 +281,23 @@ func yamlScalar(value any) string {
 }
 
 func yamlString(s string) string {
-	plainWord := !slices.Contains([]string{"", "~", "null", "true", "false", "y", "n", "yes", "no", "on", "off"}, s)
 	switch {
-	case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == utf8.RuneError }) || !utf8.ValidString(s):
+	case !utf8.ValidString(s) || strings.ContainsFunc(s, unprintable):
 		return yamlDouble(s)
-	case plainWord && !looksLikeNumber(s) && yamlPlain(s):
+	case !slices.Contains([]string{"", "~", "null", "true", "false"}, s) && !looksLikeNumber(s) && yamlPlain(s):
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", "''") + "'"
 }
 
+// unprintable tells what YAML writes as an escape.
+func unprintable(r rune) bool {
+	return r < ' ' || r >= 0x7f && r < 0xa0 || r == 0xfeff || r == utf8.RuneError || r > 0xffff
+}
+
 func looksLikeNumber(s string) bool {
 	_, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
-	return err == nil
+	return err == nil && !strings.Contains(s, "_")
 }
 
 // yamlPlain tells whether a text needs no quotes.
@@ -274,7 +308,7 @@ func yamlPlain(s string) bool {
 	if strings.ContainsAny(s[:1], "#,[]{}&*!|>'\"%@`") {
 		return false
 	}
-	if strings.ContainsAny(s[:1], "-?:=") && (len(s) == 1 || s[1] == ' ' || s[0] == '=' || s[0] == ':') {
+	if strings.ContainsAny(s[:1], "-?:") && (len(s) == 1 || s[1] == ' ') {
 		return false
 	}
 	return !strings.Contains(s, ": ") && !strings.Contains(s, " #") && !strings.HasSuffix(s, ":")
@@ -290,10 +324,14 @@ func yamlDouble(s string) string {
 			out = append(out, `\t`...)
 		case r == '"' || r == '\\':
 			out = append(out, '\\', byte(r))
-		case r < ' ' || r == 0x7f:
+		case r == 0x85:
+			out = append(out, `\N`...)
+		case unprintable(r) && r <= 0xff:
 			out = fmt.Appendf(out, `\x%02X`, r)
-		case r == utf8.RuneError:
-			out = append(out, `\uFFFD`...)
+		case unprintable(r) && r <= 0xffff:
+			out = fmt.Appendf(out, `\u%04X`, r)
+		case unprintable(r):
+			out = fmt.Appendf(out, `\U%08X`, r)
 		default:
 			out = utf8.AppendRune(out, r)
 		}

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"pveha/pmxcfsio"
 )
 
 // Check replays the recordings in the files and reports each one that comes
@@ -25,7 +27,11 @@ func Check(paths []string, out io.Writer) (passed, failed int, err error) {
 		}
 		for i := range recordings {
 			r := &recordings[i]
-			differences := list.judge(r.ID, compare(r, r.replay(context.Background())))
+			o, err := r.replay(context.Background())
+			if err != nil {
+				return passed, failed, fmt.Errorf("%s: recording %s cannot be replayed: %w", path, r.ID, err)
+			}
+			differences := list.judge(r.ID, compare(r, o))
 			if len(differences) == 0 {
 				passed++
 				continue
@@ -81,7 +87,7 @@ func compare(r *recording, o outcome) []difference {
 		}
 	}
 	add(fieldStdout, "stdout", sortNodes(r.Stdout), sortNodes(o.stdout))
-	add(fieldStderr, "stderr", sortErrors(r.Stderr), sortErrors(o.stderr))
+	add(fieldStderr, "stderr", sortErrors(withoutWarnings(r.Stderr)), sortErrors(o.stderr))
 	if r.Exit != o.exit {
 		all = append(all, difference{
 			field: fieldExit, text: fmt.Sprintf("exit: want %d, got %d", r.Exit, o.exit),
@@ -97,16 +103,21 @@ func compare(r *recording, o outcome) []difference {
 		names[name] = true
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		add(fieldFiles, "file "+name, content(want, name), content(o.files, name))
+		add(fieldFiles, "file "+name, r.content(want, name), r.content(o.files, name))
 	}
 	return all
 }
 
 // content shows a file that may be missing.
-func content(files map[string]string, name string) string {
+func (r *recording) content(files map[string]string, name string) string {
 	data, ok := files[name]
 	if !ok {
 		return "no file"
+	}
+	if name == pmxcfsio.RulesFile && len(r.Argv) > 1 && r.Argv[0] == "rules" && r.Argv[1] == "add" {
+		sections := strings.SplitAfter(data, "\n\n")
+		slices.Sort(sections)
+		data = strings.Join(sections, "")
 	}
 	return "content " + sortNodes(data)
 }
@@ -123,6 +134,15 @@ func sortNodes(text string) string {
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// withoutWarnings leaves out what the Perl interpreter has to say about the
+// Perl command.
+func withoutWarnings(text string) string {
+	lines := strings.SplitAfter(text, "\n")
+	return strings.Join(slices.DeleteFunc(lines, func(line string) bool {
+		return strings.HasPrefix(line, "Use of uninitialized value ")
+	}), "")
 }
 
 // sortErrors brings the lines of a list of errors into a fixed order.

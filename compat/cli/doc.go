@@ -7,9 +7,11 @@
 // condition it was made in; the same condition is made here with the emulated
 // cluster file system.
 //
-// Two things cannot be the same and are not compared: which of several error
-// lines comes first, and in which order the nodes of a group are written. The
-// Perl command takes both from a hash. An exit status is 0 or it is not: what
+// Some things cannot be the same and are not compared: which of several error
+// lines comes first, in which order the nodes of a group are written, and where
+// a new rule stands among rules of the same ordinal, all of which the Perl
+// command takes from a hash; and warnings of the Perl interpreter about
+// uninitialized values. An exit status is 0 or it is not: what
 // the Perl command leaves with, other than 0 and 255, is an error number that
 // some earlier call left behind.
 //

@@ -3,10 +3,8 @@ package cli
 import (
 	"bytes"
 	"context"
-	"maps"
+	"errors"
 	"slices"
-	"strings"
-	"time"
 
 	"pveha/hactl"
 	"pveha/pmxcfsio"
@@ -60,15 +58,21 @@ func (r *recording) filesAfter() map[string]string {
 }
 
 // replay makes the call of a recording.
-func (r *recording) replay(ctx context.Context) outcome {
-	m := &hactl.Memory{
-		Time: time.Unix(r.Now, 0).UTC(), NodeName: r.Node, HasQuorum: true,
-		NodeNames: clusterNodes, GuestList: clusterGuests, Files: r.filesBefore(),
+func (r *recording) replay(ctx context.Context) (o outcome, err error) {
+	b, err := newBed(r)
+	if b != nil {
+		defer func() { err = errors.Join(err, b.close()) }()
 	}
-	o := r.call(ctx, m.Env())
-	o.files = maps.Clone(m.Files)
-	maps.DeleteFunc(o.files, func(name, _ string) bool { return strings.HasPrefix(name, "nodes/") })
-	return o
+	if err != nil {
+		return outcome{}, err
+	}
+	env, err := b.env()
+	if err != nil {
+		return outcome{}, err
+	}
+	o = r.call(ctx, env)
+	o.files = b.filesAfter()
+	return o, nil
 }
 
 // call runs the command in an environment.
