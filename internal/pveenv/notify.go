@@ -140,6 +140,9 @@ type notifyMessage struct {
 }
 
 func (n *notifier) send(m nodestate.FenceNotification) error {
+	// Templates go through lists, and nothing is no list.
+	m.Nodes = append([]nodestate.NodeEntry{}, m.Nodes...)
+	m.Resources = append([]nodestate.ServiceEntry{}, m.Resources...)
 	text, err := json.Marshal(notifyMessage{
 		Template: nodestate.NotificationTemplate, Severity: "error", Data: m, Fields: m.Fields(),
 	})
@@ -164,7 +167,7 @@ func (n *notifier) send(m nodestate.FenceNotification) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("the program '%s' is missing, nobody is told of fenced nodes: reinstall the package", program[0])
 	case ctx.Err() != nil:
-		return fmt.Errorf("the notification system did not answer within %d seconds", int(n.config.Timeout/time.Second))
+		return fmt.Errorf("the notification system did not answer within %v", n.config.Timeout)
 	case said.String() != "":
 		return errors.New(said.String())
 	}
