@@ -26,7 +26,7 @@ func Run(t *testing.T, newWorld func(t *testing.T) World) {
 	for _, c := range Contract() {
 		t.Run(c.Name, func(t *testing.T) {
 			w := newWorld(t)
-			if missing := c.missing(w); len(missing) > 0 {
+			if missing := lacking(w.Lacks(), c.Needs); len(missing) > 0 {
 				t.Run("cannot be checked here", func(t *testing.T) { prove(t, w, missing) })
 				return
 			}
@@ -42,10 +42,9 @@ func Run(t *testing.T, newWorld func(t *testing.T) World) {
 	})
 }
 
-// missing returns what of the clause's needs the world says it lacks.
-func (c Clause) missing(w World) []Condition {
-	lacks := w.Lacks()
-	return slices.DeleteFunc(slices.Clone(c.Needs), func(n Condition) bool {
+// lacking returns what of the needs a world lacks.
+func lacking(lacks map[Condition]string, needs []Condition) []Condition {
+	return slices.DeleteFunc(slices.Clone(needs), func(n Condition) bool {
 		_, lacking := lacks[n]
 		return !lacking
 	})

@@ -48,7 +48,7 @@ func TestClauseIsLeftOutOnlyForWhatIsTrulyLacking(t *testing.T) {
 		"an error of another kind": {world: stub{lacks: lacks, set: errors.New("busy"), tell: unsupported}, missing: []Condition{CutOff, Reset}, failures: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			missing := needs.missing(test.world)
+			missing := lacking(test.world.Lacks(), needs.Needs)
 			require.ElementsMatch(t, test.missing, missing)
 			r := &recorder{TB: t}
 			prove(r, test.world, missing)
@@ -67,4 +67,16 @@ func TestClausesHaveDifferentNames(t *testing.T) {
 		}
 	}
 	require.Greater(t, len(seen), 50)
+}
+
+func TestFSClausesHaveDifferentNames(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range FSContract() {
+		require.False(t, seen[c.Name], c.Name)
+		seen[c.Name] = true
+		for _, n := range c.Needs {
+			require.Contains(t, fsConditions, n, c.Name)
+		}
+	}
+	require.Greater(t, len(seen), 30)
 }
