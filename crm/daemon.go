@@ -17,7 +17,8 @@ const (
 	// be fenced, in seconds: its lock is to be had as soon as it is free. Only a
 	// prompt CRM has such rounds.
 	fencingRoundTime = 2
-	// quorumWait is the pause without quorum, in seconds.
+	// quorumWait is the pause without quorum, in seconds. The tries of a slave for
+	// the lock take as long.
 	quorumWait = 5
 	// idleRounds without a configured service let the master give up lock and
 	// watchdog: a quarter of an hour of full rounds. That is longer than the LRM
@@ -64,6 +65,7 @@ type CRM struct {
 	// seen is when each node was online last, as long as this node is quorate
 	// itself; for a prompt CRM.
 	seen nodestate.Sightings
+	said map[string]bool // errors since the last full round began
 }
 
 // New returns a CRM that waits for quorum.
@@ -71,7 +73,7 @@ func New(env Env, cfg Config) *CRM {
 	if cfg.NewUID == nil {
 		cfg.NewUID = randomUID
 	}
-	c := &CRM{env: env, cfg: cfg, state: ha.CRMStartup, seen: nodestate.Sightings{}}
+	c := &CRM{env: env, cfg: cfg, state: ha.CRMStartup, seen: nodestate.Sightings{}, said: map[string]bool{}}
 	c.logState(ha.CRMWaitForQuorum)
 	return c
 }
@@ -106,7 +108,10 @@ func (c *CRM) RequestShutdown() {
 // refreshes the lock nor counts.
 func (c *CRM) Iterate() (alive bool, err error) {
 	c.refreshed = c.env.Refresh()
-	c.full = c.pace.Full(c.env.Monotonic(), masterRoundTime)
+	c.full = c.pace.Full(c.env.Monotonic(), c.roundTime())
+	if c.full {
+		clear(c.said)
+	}
 	c.watchNodes()
 	if c.state == ha.CRMMaster && !c.full && !c.stopping && (!c.refreshed || !c.env.Quorate()) {
 		// Whether that is a loss the full round finds out: an event must not
@@ -137,6 +142,14 @@ func (c *CRM) Iterate() (alive bool, err error) {
 	case ha.CRMStartup:
 	}
 	return true, fmt.Errorf("got unexpected status '%s'", c.state)
+}
+
+// roundTime is the time between full rounds in the state that the CRM is in.
+func (c *CRM) roundTime() ha.Epoch {
+	if c.state == ha.CRMMaster {
+		return masterRoundTime
+	}
+	return quorumWait
 }
 
 func (c *CRM) changeState() {
@@ -242,6 +255,15 @@ func (c *CRM) watchNodes() {
 func (c *CRM) logState(state ha.CRMState) {
 	c.log(ha.LevelInfo, fmt.Sprintf("status change %s => %s", c.state, state))
 	c.state = state
+}
+
+// complain logs an error of the surroundings. An extra round says it only when
+// it is new.
+func (c *CRM) complain(level ha.Level, text string) {
+	if c.full || !c.said[text] {
+		c.log(level, text)
+	}
+	c.said[text] = true
 }
 
 func (c *CRM) log(level ha.Level, text string) {

@@ -87,7 +87,7 @@ func TestServiceConfigThatCannotBeReadIsNoWork(t *testing.T) {
 	f.guest("vm:1", "node1", ha.RequestStarted)
 	f.fault = f.failing("Services")
 	c := New(f, f.config())
-	c.refreshed = true
+	c.refreshed, c.full = true, true
 	f.taken()
 	require.False(t, c.hasWork())
 	require.False(t, c.mayIdle())

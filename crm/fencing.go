@@ -70,10 +70,8 @@ func (m *Manager) fenceNodes() (changed bool, err error) {
 		}
 		// Its services were taken away by a person: the node must not stay in
 		// this state for ever.
-		m.env.Log(ha.Entry{
-			Level: ha.LevelNotice, Node: node,
-			Text: "node '" + node + "' in fence state but no services to-fence! admin interference?!",
-		})
+		m.complainNode(ha.LevelNotice, node,
+			"node '"+node+"' in fence state but no services to-fence! admin interference?!")
 		done, err := m.fence(node)
 		if err != nil {
 			return changed, err

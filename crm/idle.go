@@ -11,7 +11,7 @@ import (
 func (c *CRM) healthy() (*ha.ManagerStatus, bool) {
 	ms, err := c.env.ReadManagerStatus()
 	if err != nil {
-		c.log(ha.LevelErr, fmt.Sprintf("could not read manager status: %v", err))
+		c.complain(ha.LevelErr, fmt.Sprintf("could not read manager status: %v", err))
 		return nil, false
 	}
 	if !c.env.Quorate() || !c.refreshed {
@@ -30,7 +30,7 @@ func (c *CRM) healthy() (*ha.ManagerStatus, bool) {
 func (c *CRM) configured() (bool, error) {
 	services, _, err := c.env.Services()
 	if err != nil {
-		c.log(ha.LevelErr, fmt.Sprintf("could not read service config: %v", err))
+		c.complain(ha.LevelErr, fmt.Sprintf("could not read service config: %v", err))
 		return false, err
 	}
 	return len(services) > 0, nil

@@ -302,7 +302,7 @@ func (m *Manager) compileRules(r *round, groups *hacfg.Groups, digest string) er
 	rules.MigrateGroups(rs, groups, r.services)
 	nodes := m.nodes.Nodes()
 	for _, message := range rules.Transform(rs, nodes) {
-		m.log(ha.LevelInfo, "", "%s", message)
+		m.complain(ha.LevelInfo, "", "%s", message)
 	}
 	m.rules = rules.Compile(rs, nodes)
 	m.compiled = in
@@ -350,12 +350,22 @@ func (m *Manager) sids() []ha.SID {
 // complain logs what holds until somebody does something about it, and is said
 // in every full round until then. Extra rounds say it only when it is new.
 func (m *Manager) complain(level ha.Level, sid ha.SID, format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	if m.extra && m.said[text] {
-		return
+	if text := fmt.Sprintf(format, args...); m.isNews(text) {
+		m.log(level, sid, "%s", text)
 	}
+}
+
+// complainNode is complain for what is about a node.
+func (m *Manager) complainNode(level ha.Level, node, text string) {
+	if m.isNews(text) {
+		m.logNode(level, node, text)
+	}
+}
+
+func (m *Manager) isNews(text string) bool {
+	news := !m.extra || !m.said[text]
 	m.said[text] = true
-	m.log(level, sid, "%s", text)
+	return news
 }
 
 func (m *Manager) log(level ha.Level, sid ha.SID, format string, args ...any) {

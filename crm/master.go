@@ -14,7 +14,7 @@ func (c *CRM) masterRound() (alive bool) {
 		return false
 	}
 	if err := c.manage(); err != nil {
-		c.log(ha.LevelErr, fmt.Sprintf("got unexpected error - %v", err))
+		c.complain(ha.LevelErr, fmt.Sprintf("got unexpected error - %v", err))
 	}
 	c.endRound()
 	return true

@@ -68,6 +68,7 @@ type LRM struct {
 	shutdownErrors int // stops of the LRM's own that failed
 
 	written lastStatus
+	said    map[string]bool // errors since the last full round began
 }
 
 // New returns an LRM that waits for its agent lock.
@@ -83,6 +84,7 @@ func New(env Env, agent Agent, cfg Config) *LRM {
 		results: map[string]ha.Result{},
 		retries: map[ha.SID]int{},
 		pauses:  map[attempt]ha.Epoch{},
+		said:    map[string]bool{},
 	}
 	if l.process == nil {
 		l.process = &Process{}
@@ -112,6 +114,9 @@ func (l *LRM) Mode() ha.LRMMode { return l.mode }
 func (l *LRM) Iterate() (alive bool, err error) {
 	l.refreshed = l.env.Refresh()
 	l.full = l.pace.Full(l.env.Monotonic(), l.roundTime())
+	if l.full {
+		clear(l.said)
+	}
 	if alive, err = l.round(); err != nil {
 		l.pace.Reset() // it was none
 	}
@@ -159,7 +164,7 @@ func (l *LRM) round() (alive bool, err error) {
 func (l *LRM) workActive() (alive bool, err error) {
 	done, err := l.activeRound()
 	if err != nil {
-		l.log(ha.LevelErr, "", "got unexpected error - %v", err)
+		l.complain(ha.LevelErr, "", "got unexpected error - %v", err)
 	}
 	l.writeStatus()
 	if done {
@@ -315,6 +320,16 @@ func (l *LRM) enter(state ha.LRMState) {
 	}
 	l.log(ha.LevelInfo, "", "status change %s => %s", l.state, state)
 	l.state, l.stateSince = state, l.env.Monotonic()
+}
+
+// complain logs an error of the surroundings. An extra round says it only when
+// it is new.
+func (l *LRM) complain(level ha.Level, sid ha.SID, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if l.full || !l.said[text] {
+		l.log(level, sid, "%s", text)
+	}
+	l.said[text] = true
 }
 
 func (l *LRM) log(level ha.Level, sid ha.SID, format string, args ...any) {

@@ -162,7 +162,7 @@ func (l *LRM) startWorkers(limit int) int {
 			continue
 		}
 		if err := l.env.StartWorker(j.order); err != nil {
-			l.log(ha.LevelErr, j.order.SID, "forking worker failed - %v", err)
+			l.complain(ha.LevelErr, j.order.SID, "forking worker failed - %v", err)
 			return 0
 		}
 		j.running = true

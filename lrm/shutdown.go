@@ -13,6 +13,7 @@ func (l *LRM) RequestShutdown() {
 	if l.stopping {
 		return
 	}
+	clear(l.said) // what follows is no part of a round
 	if l.services == nil {
 		l.readManager() // there was no round yet: learn what runs here
 	}

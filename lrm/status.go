@@ -12,7 +12,7 @@ import (
 func (l *LRM) readManager() bool {
 	ms, err := l.env.ReadManagerStatus()
 	if err != nil {
-		l.log(ha.LevelErr, "", "updating service status from manager failed: %v", err)
+		l.complain(ha.LevelErr, "", "updating service status from manager failed: %v", err)
 		return false
 	}
 	node := l.env.NodeName()
@@ -75,7 +75,7 @@ func (l *LRM) publish() bool {
 	status.Timestamp = l.env.Now()
 	ahead := status.Timestamp - now
 	if err := l.env.WriteLRMStatus(status); err != nil {
-		l.log(ha.LevelErr, "", "unable to write lrm status file - %v", err)
+		l.complain(ha.LevelErr, "", "unable to write lrm status file - %v", err)
 		return false
 	}
 	l.written = lastStatus{content: l.content(), at: now, ahead: ahead}

@@ -34,6 +34,9 @@ type Options struct {
 	// Wire passes every status file through its text form, as on a real
 	// cluster, instead of handing over the value.
 	Wire bool
+	// Extra, when set, says how many extra rounds follow a round of a daemon,
+	// before anybody else does anything: events may wake a daemon at any time.
+	Extra func() int
 }
 
 // Cluster is a simulated cluster in virtual time.
@@ -117,6 +120,14 @@ func New(s *Scenario, opts Options) (*Cluster, error) {
 
 // Now returns the virtual time, in seconds since the start.
 func (c *Cluster) Now() ha.Epoch { return c.now }
+
+// extra returns how many extra rounds are to follow.
+func (c *Cluster) extra() int {
+	if c.opts.Extra == nil {
+		return 0
+	}
+	return c.opts.Extra()
+}
 
 // newUID names an order. Counting makes runs repeat.
 func (c *Cluster) newUID(state ha.ServiceState) string {

@@ -38,6 +38,9 @@ const maxRound = 300
 func (e *env) round(iterate func() (bool, error)) (alive bool, err error) {
 	e.sync()
 	alive, err = iterate()
+	for n := e.cluster.extra(); n > 0 && alive && err == nil; n-- {
+		alive, err = iterate()
+	}
 	switch {
 	case err != nil && !e.cluster.goesOn:
 		return alive, err

@@ -26,7 +26,7 @@ func TestRandomScenarios(t *testing.T) {
 	ended := uint64(0)
 	for seed := *firstSeed; seed < *firstSeed+*seeds; seed++ {
 		files := generate(seed)
-		log, err := playWatched(files, false)
+		log, err := playWatched(files, Options{})
 		switch {
 		case errors.Is(err, errNotMounted), errors.Is(err, errWatchdogExpired):
 			// A daemon could not end its round: an LRM in maintenance without
@@ -37,7 +37,7 @@ func TestRandomScenarios(t *testing.T) {
 		case err != nil:
 			t.Fatalf("seed %d: %v\n%s\nlog:\n%s", seed, err, files[fileCommands], log)
 		}
-		again, err := playWatched(files, true)
+		again, err := playWatched(files, Options{Wire: true})
 		if err != nil || again != log {
 			t.Fatalf("seed %d: the log differs when the status files go through their text form (%v)\nlog:\n%s\nand then:\n%s",
 				seed, err, log, again)
@@ -49,20 +49,29 @@ func TestRandomScenarios(t *testing.T) {
 }
 
 // playWatched plays a scenario under the eyes of a guard.
-func playWatched(f folder, wire bool) (log string, err error) {
+func playWatched(f folder, opts Options) (log string, err error) {
+	return playWoken(f, opts, func(*Cluster) error { return nil })
+}
+
+// playWoken does so with events after each loop.
+func playWoken(f folder, opts Options, events func(*Cluster) error) (log string, err error) {
 	s, err := f.parse()
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
 	g := &guard{cut: map[string]bool{}}
-	g.Cluster, err = New(s, Options{Log: &b, OnLine: g.line, Wire: wire})
+	opts.Log, opts.OnLine = &b, g.line
+	g.Cluster, err = New(s, opts)
 	if err != nil {
 		return "", err
 	}
 	for quiet, rest := 0, 0; quiet < settled && rest < patience; {
 		before := b.Len()
 		_, err := g.Loop()
+		if err == nil {
+			err = events(g.Cluster)
+		}
 		g.look()
 		if len(g.wrong) > 0 {
 			return b.String(), errors.Join(g.wrong...)
