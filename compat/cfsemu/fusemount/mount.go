@@ -75,6 +75,9 @@ func (m *Mounts) Close() error {
 		if err := n.Stopped(true); err != nil && first == nil {
 			first = err
 		}
+		n.mu.Lock()
+		n.withdraw()
+		n.mu.Unlock()
 		if n.made {
 			_ = os.Remove(n.dir) // not where somebody else put a file in it
 		}
@@ -92,17 +95,15 @@ type nodeMount struct {
 	mu      sync.Mutex
 	mounted bool // dead or alive
 	served  chan struct{}
+	exposed *exposure
 }
 
 // Started implements cfsemu.Frontend.
 func (m *nodeMount) Started() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if dead(m.dir) { // after a crash, of a process before this one too
-		_ = unix.Unmount(m.dir, unix.MNT_FORCE) // what counts is whether it is still there
-		if dead(m.dir) {
-			return fmt.Errorf("fuse: failed to access mountpoint %s: %w", m.dir, unix.ENOTCONN)
-		}
+	if err := m.clear(); err != nil {
+		return err
 	}
 	m.mounted = false
 	m.wait()
@@ -111,13 +112,16 @@ func (m *nodeMount) Started() error {
 	} else if !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	return m.mount()
-}
-
-// dead reports whether a mount without a server is at dir.
-func dead(dir string) bool {
-	var st unix.Stat_t
-	return errors.Is(unix.Lstat(dir, &st), unix.ENOTCONN)
+	if err := m.mount(); err != nil {
+		return err
+	}
+	if m.exposed == nil {
+		return nil
+	}
+	if err := m.exposed.show(m.dir, m.exposed.Target); err != nil {
+		return fmt.Errorf("show %s in its namespace: %w", m.node.Name(), err)
+	}
+	return nil
 }
 
 func (m *nodeMount) mount() error {
@@ -185,6 +189,9 @@ func (m *nodeMount) Stopped(clean bool) error {
 	}
 	if !clean {
 		return nil // this may be a call through the mount itself
+	}
+	if m.exposed != nil {
+		_ = m.exposed.hide(m.exposed.Target, unix.MNT_DETACH) // the namespace may have lost it already
 	}
 	if err := unix.Unmount(m.dir, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("unmount %s: %w", m.dir, err)

@@ -36,7 +36,8 @@ type Config struct {
 	// means there is none.
 	RestartFlag string
 	// NetNS are the paths of the network namespaces to listen in, by node, such
-	// as /proc/17/ns/net; the own one where a node is missing.
+	// as /run/netns/node1; the own one where a node is missing. In a namespace
+	// of its own a node is called as pmxcfs is, pve2.
 	NetNS map[string]string
 }
 
@@ -47,19 +48,19 @@ func (cfg Config) forNode(pattern, node string) string {
 // Servers are the IPC servers of a cluster.
 type Servers struct {
 	cfg   Config
-	nodes []*nodeServer
+	nodes map[string]*nodeServer
 }
 
 // Serve listens for every node that runs, and follows stops, crashes and
 // starts of its pmxcfs from then on.
 func Serve(c *cfsemu.Cluster, cfg Config) (*Servers, error) {
-	s := &Servers{cfg: cfg}
+	s := &Servers{cfg: cfg, nodes: map[string]*nodeServer{}}
 	for _, n := range c.Nodes() {
 		node := &nodeServer{
 			node: n, name: cfg.forNode(cfg.Name, n.Name()), shmDir: cfg.ShmDir,
 			flag: cfg.forNode(cfg.RestartFlag, n.Name()), netNS: cfg.NetNS[n.Name()],
 		}
-		s.nodes = append(s.nodes, node)
+		s.nodes[n.Name()] = node
 		if err := n.Attach(node); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
@@ -68,7 +69,36 @@ func Serve(c *cfsemu.Cluster, cfg Config) (*Servers, error) {
 }
 
 // Name returns the name of a node's socket.
-func (s *Servers) Name(node string) string { return s.cfg.forNode(s.cfg.Name, node) }
+func (s *Servers) Name(node string) string {
+	if n := s.nodes[node]; n != nil {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return n.socket()
+	}
+	return ""
+}
+
+// Enter moves a node's server to another network namespace, an empty path
+// being the own one. Its clients have to connect anew.
+func (s *Servers) Enter(node, netNS string) error {
+	n := s.nodes[node]
+	if n == nil {
+		return fmt.Errorf("no node is named %q", node)
+	}
+	n.mu.Lock()
+	running := n.server != nil
+	n.mu.Unlock()
+	if err := n.Stopped(false); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	n.netNS = netNS
+	n.mu.Unlock()
+	if !running {
+		return nil
+	}
+	return n.Started()
+}
 
 // RestartFlag returns the path of a node's restart flag, empty where there is
 // none.
@@ -99,13 +129,21 @@ type nodeServer struct {
 	served chan error
 }
 
+// socket is the name to listen by.
+func (s *nodeServer) socket() string {
+	if s.netNS != "" {
+		return ipcc.DefaultName
+	}
+	return s.name
+}
+
 // Started implements cfsemu.Frontend.
 func (s *nodeServer) Started() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := inNetNS(s.netNS, func() (err error) {
 		s.server, err = ipcc.Listen(ipcc.ServerConfig{
-			Name: s.name, ShmDir: s.shmDir, ReadOnlyGroup: cfsemu.GroupID, Handler: handler{s.node},
+			Name: s.socket(), ShmDir: s.shmDir, ReadOnlyGroup: cfsemu.GroupID, Handler: handler{s.node},
 		})
 		return err
 	})
