@@ -137,6 +137,9 @@ func (c *Client) exchange(ctx context.Context, id int32, payload []byte) (qb.Res
 		if c.life.Err() != nil {
 			return qb.Response{}, ErrClosed
 		}
+		if err := ctx.Err(); err != nil {
+			return qb.Response{}, err
+		}
 		response, err := c.once(ctx, id, payload)
 		if c.life.Err() != nil {
 			return qb.Response{}, ErrClosed

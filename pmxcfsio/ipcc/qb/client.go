@@ -76,7 +76,7 @@ func Dial(ctx context.Context, config DialConfig) (*Conn, error) {
 	c := &Conn{name: config.Name, shmDir: config.ShmDir, socket: noSocket, turn: make(chan struct{}, 1)}
 	if err := c.connect(ctx, config); err != nil {
 		_ = c.abandon() // the first error is the one to tell
-		return nil, fmt.Errorf("connect to %s: %w", config.Name, explain(ctx, err))
+		return nil, fmt.Errorf("connect to %s: %w", config.Name, explain(err))
 	}
 	return c, nil
 }
@@ -142,14 +142,18 @@ func (c *Conn) Call(ctx context.Context, id int32, payload ...[]byte) (Response,
 	select {
 	case c.turn <- struct{}{}:
 	case <-ctx.Done():
-		return Response{}, fmt.Errorf("request %d to %s: %w", id, c.name, explain(ctx, ctx.Err()))
+		return Response{}, fmt.Errorf("request %d to %s: %w", id, c.name, explain(ctx.Err()))
 	}
 	defer func() { <-c.turn }()
+	err := ctx.Err()
 	if c.broken.Load() {
-		return Response{}, fmt.Errorf("request %d to %s: %w", id, c.name, ErrDisconnected)
+		err = ErrDisconnected
+	}
+	if err != nil {
+		return Response{}, fmt.Errorf("request %d to %s: %w", id, c.name, explain(err))
 	}
 	var response Response
-	err := guard(func() error {
+	err = guard(func() error {
 		err := c.send(ctx, id, payload)
 		if err == nil {
 			response, err = c.receive(ctx, id)
@@ -162,7 +166,7 @@ func (c *Conn) Call(ctx context.Context, id int32, payload ...[]byte) (Response,
 	if !errors.Is(err, ErrTooLarge) {
 		c.broken.Store(true)
 	}
-	return Response{}, fmt.Errorf("request %d to %s: %w", id, c.name, explain(ctx, err))
+	return Response{}, fmt.Errorf("request %d to %s: %w", id, c.name, explain(err))
 }
 
 func (c *Conn) send(ctx context.Context, id int32, payload [][]byte) error {

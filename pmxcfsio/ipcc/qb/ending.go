@@ -4,31 +4,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// explain tells apart why a socket or the memory gave up.
-func explain(ctx context.Context, err error) error {
+// explain sorts what the context, the socket and the memory can say into the
+// errors of this package, where one fits.
+func explain(err error) error {
+	var kind error
 	switch {
-	case errors.Is(err, ErrTimeout), errors.Is(err, ErrDisconnected), errors.Is(err, ErrProtocol),
-		errors.Is(err, ErrRefused), errors.Is(err, ErrTooLarge):
+	case errors.Is(err, ErrDisconnected), errors.Is(err, ErrProtocol):
 		return err
-	case ctx.Err() != nil:
-		return fmt.Errorf("%w: %w", ErrTimeout, ctx.Err())
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%w: %w", ErrTimeout, context.DeadlineExceeded)
-	case disconnected(err):
-		return fmt.Errorf("%w: %w", ErrDisconnected, err)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		kind = ErrTimeout
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET):
+		kind = ErrDisconnected
 	case errors.Is(err, unix.ENOENT):
-		// The name of a ring is known for the moment between the server's
-		// welcome and its end.
-		return fmt.Errorf("%w: %w", ErrDisconnected, err)
+		// The files of a ring, which a server that ends removes.
+		kind = ErrDisconnected
 	default:
 		return err
 	}
+	return fmt.Errorf("%w: %w", kind, err)
 }
 
 // died says whether a process is dead, or dies within a time; a dead one that

@@ -3,13 +3,11 @@ package qb
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"math"
 	"net"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -199,11 +197,4 @@ func credentials(control []byte) *unix.Ucred {
 		}
 	}
 	return nil
-}
-
-// disconnected says whether an error of a socket means that the other end has
-// closed it.
-func disconnected(err error) bool {
-	return slices.ContainsFunc([]error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, unix.EPIPE, unix.ECONNRESET, unix.ENOTCONN},
-		func(target error) bool { return errors.Is(err, target) })
 }

@@ -112,6 +112,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer s.withdraw() // or wait until it is done
 	defer context.AfterFunc(ctx, s.withdraw)()
 	var connections sync.WaitGroup
 	defer connections.Wait()

@@ -31,7 +31,16 @@ func (s *Server) serve(ctx context.Context, socket *net.UnixConn) {
 	defer session.close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { _ = socket.Close() })()
+	hungUp := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		_ = socket.Close()
+		close(hungUp)
+	})
+	defer func() {
+		if !stop() {
+			<-hungUp
+		}
+	}()
 	if session.greet() != nil {
 		return
 	}
