@@ -24,7 +24,11 @@ func (l *LRM) StartWorker(o lrm.Order) error {
 	}
 	services, _, err := l.Services()
 	if err != nil {
-		return err
+		// The node may shut down without its cluster. What is known of the
+		// services is enough to stop them.
+		if services = l.resources.last(); services == nil {
+			return err
+		}
 	}
 	return l.workers.Start(o, services)
 }

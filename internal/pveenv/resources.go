@@ -77,6 +77,13 @@ func (c *cachedResources) join(file *hacfg.Resources, guests map[uint32]pmxcfsio
 	return services
 }
 
+// last returns the services as they were last known, nil before that.
+func (c *cachedResources) last() map[ha.SID]ha.ServiceConfig {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.services
+}
+
 // guestID returns the number of a guest. A service is one by its number alone,
 // whatever type it is configured with, as in the Perl stack.
 func guestID(sid ha.SID) (uint32, bool) {
