@@ -117,11 +117,8 @@ func (e *Edit) move(ctx context.Context, kind ha.CommandKind, p params) error {
 		return err
 	}
 	node := p.get("node")
-	before, err := e.managerStatus(ctx)
-	if err != nil {
-		return err
-	}
-	if err := e.queue(ctx, ha.Command{Kind: kind, SID: sid, Node: node}); err != nil {
+	command := ha.Command{Kind: kind, SID: sid, Node: node}
+	if err := e.queue(ctx, command); err != nil {
 		return err
 	}
 	along, blocking, err := e.motion(ctx, sid, node)
@@ -136,7 +133,7 @@ func (e *Edit) move(ctx context.Context, kind ha.CommandKind, p params) error {
 			kind, other, sid, node)
 	}
 	if p.flag("wait") {
-		return e.waitForMove(ctx, before, append([]ha.SID{sid}, along...), node, p)
+		return e.waitForMove(ctx, command, append([]ha.SID{sid}, along...), p)
 	}
 	return nil
 }

@@ -209,12 +209,7 @@ func (s *clusterState) isDisarmed() bool { return truth(s.manager["disarm"]) }
 
 // master is what the status says of the master.
 func (s *clusterState) master() string {
-	written := s.manager["timestamp"]
-	state := freshness(s.now, written)
-	if s.quorate && state != freshStatus && len(s.services) == 0 {
-		state = "idle"
-	}
-	out := fmt.Sprintf("%s (%s, %s)", text(s.manager["master_node"]), state, s.time(written))
+	out := fmt.Sprintf("%s (%s, %s)", text(s.manager["master_node"]), s.masterState(), s.time(s.manager["timestamp"]))
 	if s.isDisarmed() {
 		out += fmt.Sprintf(" - %s, resource mode: %s", text(s.disarm()["state"]), text(s.disarm()["mode"]))
 	}
@@ -224,6 +219,16 @@ func (s *clusterState) master() string {
 	return out
 }
 
+// masterState is the state of the master in a few words. One that has nothing
+// to do lets its status grow old.
+func (s *clusterState) masterState() string {
+	state := freshness(s.now, s.manager["timestamp"])
+	if s.quorate && state != freshStatus && len(s.services) == 0 {
+		return "idle"
+	}
+	return state
+}
+
 // isManaged tells whether a master is at work, which then holds a watchdog.
 func (s *clusterState) isManaged() bool {
 	return s.hasMaster() && freshness(s.now, s.manager["timestamp"]) == freshStatus
@@ -231,18 +236,12 @@ func (s *clusterState) isManaged() bool {
 
 // fencing is what the status says of fencing.
 func (s *clusterState) fencing() string {
-	switch {
-	case s.isDisarmed():
-		mode, state := cmpOr(s.disarm()["mode"], "unknown"), cmpOr(s.disarm()["state"], "unknown")
-		watchdog := "active"
-		if state == string(ha.Disarmed) {
-			watchdog = "released"
-		}
-		return fmt.Sprintf("%s, resource mode: %s (CRM watchdog %s)", state, mode, watchdog)
-	case s.isManaged():
-		return "armed (CRM watchdog active)"
+	r := s.fencingReport()
+	mode := ""
+	if r.ResourceMode != "" {
+		mode = ", resource mode: " + r.ResourceMode
 	}
-	return "standby (CRM watchdog standby)"
+	return fmt.Sprintf("%s%s (CRM watchdog %s)", r.State, mode, r.CRMWatchdog)
 }
 
 // cmpOr is the text of a value, or another one where it is missing.
