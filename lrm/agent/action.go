@@ -139,7 +139,7 @@ func (x *action) wait() error {
 		case <-silence.C:
 			x.signal(silent)
 			silent = true
-			silence.Reset(grace)
+			silence.Reset(min(grace, x.agent.cfg.Silence))
 		}
 	}
 	return x.judge(<-x.ended, silent)

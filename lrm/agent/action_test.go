@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -243,6 +244,38 @@ func TestSilentProgramIsEnded(t *testing.T) {
 	require.Less(t, time.Since(began), 8*time.Second)
 	require.FileExists(t, sign)
 	require.Equal(t, []string{"err perl start vm:100: no sign of life for 1s, ending it"}, a.log.text())
+}
+
+func TestSilentProgramThatWillNotEnd(t *testing.T) {
+	m := newMachine(t, func(cfg *Config) {
+		cfg.Silence = 200 * time.Millisecond
+		cfg.Action = []string{"sh", "-c", `trap "" TERM; while :; do sleep 0.05; done`}
+	})
+	require.EqualError(t, m.agent.Start("vm:100"), "sh start vm:100: no sign of life for 200ms (signal: killed)")
+	require.Len(t, m.log.text(), 1)
+}
+
+func TestTaskOfASilentProgramIsFollowed(t *testing.T) {
+	task := exec.Command("sleep", "1000")
+	require.NoError(t, task.Start())
+	reaped := make(chan error, 1)
+	go func() { reaped <- task.Wait() }()
+	state, err := process.Table{}.State(task.Process.Pid)
+	require.NoError(t, err)
+	m := newMachine(t, func(cfg *Config) {
+		cfg.Silence = 200 * time.Millisecond
+		cfg.Paths.Proc = "/proc"
+		cfg.Action = []string{"sh", "-c", fmt.Sprintf("echo task UPID:node1:%08X:%08X:00000001:qmstart:100:root@pam:; exec sleep 1000", task.Process.Pid, state.Start)}
+	})
+	m.log.seen = make(chan string, 10)
+	result := make(chan error, 1)
+	go func() { result <- m.agent.Start("vm:100") }()
+	require.Equal(t, "err sh start vm:100: no sign of life for 200ms, ending it", <-m.log.seen)
+	require.Equal(t, "err sh start vm:100: no sign of life for 200ms (signal: terminated)", <-m.log.seen)
+	require.Empty(t, result)
+	require.NoError(t, task.Process.Kill())
+	require.Error(t, <-reaped)
+	require.NoError(t, <-result)
 }
 
 // A program of another kind in its place: what it says and how it ends.

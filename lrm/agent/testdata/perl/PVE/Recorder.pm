@@ -63,7 +63,7 @@ sub api_method {
         close($fh);
         rename("$ENV{TASK_PID}.new", $ENV{TASK_PID}) or die;
     }
-    return sprintf('UPID:%s:%08X:%08X:%08X:%s:%s:root@pam:', $param->{node}, $pid, start_time($pid), time(), 'test', $param->{vmid});
+    return sprintf('UPID:%s:%08X:%08X:%08X:%s:%s:root@pam:', $param->{node}, $pid, start_time($pid) || 1, time(), 'test', $param->{vmid});
 }
 
 1;
