@@ -14,8 +14,6 @@ import (
 
 	"github.com/godbus/dbus/v5"
 	"github.com/stretchr/testify/require"
-
-	"pveha/internal/ha"
 )
 
 // bus is a private D-Bus with a stand-in of systemd on it.
@@ -200,12 +198,10 @@ func TestSystemdThatCannotBeAsked(t *testing.T) {
 	require.True(t, errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded), err)
 }
 
-func TestALostBusIsAWarningAndAnError(t *testing.T) {
-	var lines recorder
-	env := &LRM{node: &node{cfg: Config{Log: lines.log}}, systemd: newSystemd("unix:path=/nowhere/bus")}
-	env.ctx = t.Context()
+func TestALostBusIsATypedError(t *testing.T) {
+	_, env, _, _ := answering(t, &fakeIPC{members: threeMembers})
 	_, _, err := env.NodeShutdown()
 	var typed *SystemdError
 	require.ErrorAs(t, err, &typed)
-	require.Equal(t, []ha.Entry{{Level: ha.LevelWarning, Text: err.Error()}}, lines.entries())
+	require.ErrorIs(t, err, os.ErrNotExist)
 }

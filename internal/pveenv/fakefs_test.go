@@ -46,9 +46,11 @@ func (f *fakeIPC) answer(request, text string, ok bool) ([]byte, error) {
 func (f *fakeIPC) Versions(context.Context) ([]byte, error) {
 	return f.answer("versions", `{"starttime":1,"clinfo":1,"vmlist":1}`, true)
 }
+
 func (f *fakeIPC) ClusterInfo(context.Context) ([]byte, error) {
 	return f.answer("members", f.members, true)
 }
+
 func (f *fakeIPC) GuestList(context.Context) ([]byte, error) {
 	return f.answer("guests", f.guests, true)
 }

@@ -298,7 +298,7 @@ func writeSynced(path string, data []byte) error {
 	if _, err = file.Write(data); err == nil {
 		err = file.Sync()
 	}
-	if err = errors.Join(err, file.Close()); err != nil {
+	if err := errors.Join(err, file.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(tmp, path); err != nil {

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -36,7 +35,7 @@ func namespace(t *testing.T, commands ...string) (fd int, run func(command strin
 		t.Skipf("no network namespace can be made here: %s", out)
 	}
 	t.Cleanup(func() { require.NoError(t, exec.Command("ip", "netns", "del", name).Run()) })
-	file, err := os.Open(filepath.Join("/run/netns", name))
+	file, err := os.Open("/run/netns/" + name)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, file.Close()) })
 	run = func(command string) {

@@ -50,7 +50,10 @@ func (c *CRM) ManagerLock() bool {
 }
 
 // ReleaseManagerLock gives the manager lock back if this node holds it.
-func (c *CRM) ReleaseManagerLock() bool { return c.manager.release() }
+func (c *CRM) ReleaseManagerLock() bool {
+	c.commands = limbo{}
+	return c.manager.release()
+}
 
 // AgentLock takes the agent lock of a node.
 func (c *CRM) AgentLock(node string) bool {

@@ -14,7 +14,10 @@ import (
 // Quorate reports whether the local node is in the quorate partition.
 func (n *node) Quorate() bool {
 	quorate, err := n.fs.Quorate(n.ctx)
-	quorate = err == nil && quorate
+	if err != nil {
+		n.fence.files(false) // which says nothing of the quorum
+		return false
+	}
 	n.sayQuorum(quorate)
 	return quorate
 }

@@ -9,12 +9,9 @@ import (
 )
 
 // NodeShutdown reports whether the node shuts down, and whether it comes back.
+// The error is a [*SystemdError].
 func (l *LRM) NodeShutdown() (shutdown, reboot bool, err error) {
-	shutdown, reboot, err = l.systemd.shutdown(l.ctx)
-	if err != nil {
-		l.log(ha.LevelWarning, "%v", err)
-	}
-	return shutdown, reboot, err
+	return l.systemd.shutdown(l.ctx)
 }
 
 // StartWorker starts an order that goes on by itself.

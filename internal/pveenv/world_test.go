@@ -104,8 +104,15 @@ type (
 	}
 )
 
-func (e *worldCRM) OpenWatchdog() (ha.Watchdog, error) { e.mux.start(); return e.CRM.OpenWatchdog() }
-func (e *worldLRM) OpenWatchdog() (ha.Watchdog, error) { e.mux.start(); return e.LRM.OpenWatchdog() }
+func (e *worldCRM) OpenWatchdog() (ha.Watchdog, error) {
+	e.mux.start()
+	return e.CRM.OpenWatchdog()
+}
+
+func (e *worldLRM) OpenWatchdog() (ha.Watchdog, error) {
+	e.mux.start()
+	return e.LRM.OpenWatchdog()
+}
 
 // buses are shared by all worlds: systemd does nothing in most of them.
 var buses struct {
@@ -283,7 +290,7 @@ func (w *world) Lacks() map[envtest.Condition]string { return nil }
 
 func (w *world) Set(c envtest.Condition, node string, on bool) error {
 	m := w.machines[node]
-	switch c {
+	switch c { //nolint:exhaustive // the suite of the cluster file system has conditions of its own
 	case envtest.CutOff:
 		if on {
 			return w.cluster.Partition(node)
@@ -314,7 +321,7 @@ func (w *world) Set(c envtest.Condition, node string, on bool) error {
 		m.bus.setJobs("shutdown.target", "poweroff.target")
 	case envtest.Rebooting:
 		m.bus.setJobs("shutdown.target", "reboot.target")
-	case envtest.Reset:
+	default:
 		return errors.ErrUnsupported
 	}
 	return nil
