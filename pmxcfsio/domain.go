@@ -135,20 +135,8 @@ func (d domain) hold(ctx context.Context, body func(context.Context) error) erro
 		Op: "lock", Name: d.path(), Kind: ErrTimeout,
 		text: fmt.Sprintf("'%s'-locked command timed out - aborting", d.id),
 	}
-	limited, cancel := context.WithCancelCause(ctx)
-	timer, stop := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		if d.fs.clock.Sleep(timer, DomainHold) == nil {
-			cancel(over)
-		}
-	}()
-	defer func() {
-		stop()
-		<-ended
-		cancel(nil)
-	}()
+	limited, cancel := context.WithTimeoutCause(ctx, d.fs.hold, over)
+	defer cancel()
 	err := body(limited)
 	if err != nil && errors.Is(context.Cause(limited), over) {
 		return over

@@ -64,6 +64,7 @@ type FS struct {
 	tmp   tmpNames
 	ipc   ipcState
 	locks lockTable
+	hold  time.Duration // limit of work under a domain lock
 }
 
 // ipcState is whether the IPC is left alone for a moment.
@@ -94,7 +95,7 @@ func New(cfg Config) (*FS, error) {
 	cfg.ReadTimeout = orDefault(cfg.ReadTimeout, defaultReadTimeout)
 	cfg.WriteTimeout = orDefault(cfg.WriteTimeout, defaultWriteTimeout)
 	cfg.MaxHanging = orDefault(cfg.MaxHanging, defaultMaxHanging)
-	return &FS{cfg: cfg, clock: cfg.Clock, mount: newBounded(cfg)}, nil
+	return &FS{cfg: cfg, clock: cfg.Clock, mount: newBounded(cfg), hold: DomainHold}, nil
 }
 
 func orDefault[T comparable](v, def T) T {

@@ -2,10 +2,9 @@ package pmxcfsio
 
 import (
 	"errors"
-	"io"
-	"os"
+	"io/fs"
 	"path/filepath"
-	"time"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,7 +16,9 @@ type Mount interface {
 	// Lstat does not follow a symlink.
 	Lstat(name string) (Info, error)
 	// ReadFile opens, asks for the attributes, reads to the end and closes: a
-	// virtual file is made when somebody asks for its attributes.
+	// virtual file is made when somebody asks for its attributes. What is read
+	// may be put together of an old and a new file, but the first 124 KiB are
+	// of one.
 	ReadFile(name string) ([]byte, error)
 	// ReadDir returns the names in a folder, in any order.
 	ReadDir(name string) ([]string, error)
@@ -36,7 +37,7 @@ type Mount interface {
 // Info is what is known of a file without reading it. The kernel keeps it for
 // up to a second, so that a change by another node shows late.
 type Info struct {
-	Mode    os.FileMode
+	Mode    fs.FileMode
 	Size    int64
 	ModTime int64 // seconds since 1970
 }
@@ -47,86 +48,135 @@ const (
 	folderMode = 0o755
 )
 
-// systemMount is system calls below a root.
+// systemMount is system calls below a root. They are made directly: package os
+// asks the kernel whether each file it opens can be polled, which FUSE asks
+// pmxcfs in turn.
 type systemMount struct{ root string }
 
 func (m systemMount) path(name string) string { return filepath.Join(m.root, name) }
 
-func (m systemMount) Lstat(name string) (Info, error) {
-	st, err := os.Lstat(m.path(name))
-	if err != nil {
-		return Info{}, err
+// again repeats a call that a signal interrupted.
+func again[T any](call func() (T, error)) (T, error) {
+	for {
+		value, err := call()
+		if !errors.Is(err, unix.EINTR) {
+			return value, err
+		}
 	}
-	return Info{Mode: st.Mode(), Size: st.Size(), ModTime: st.ModTime().Unix()}, nil
 }
 
-// readAtOnce is how much one read asks for at least, so that a list that
-// pmxcfs generates comes in one piece where it can (max_read of FUSE is
-// 128 KiB).
-const readAtOnce = 128 << 10
+func againOnly(call func() error) error {
+	_, err := again(func() (struct{}, error) { return struct{}{}, call() })
+	return err
+}
 
-func (m systemMount) ReadFile(name string) (data []byte, err error) {
-	file, err := os.OpenFile(m.path(name), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+func (m systemMount) Lstat(name string) (Info, error) {
+	var st unix.Stat_t
+	if err := againOnly(func() error { return unix.Lstat(m.path(name), &st) }); err != nil {
+		return Info{}, err
+	}
+	mode := fs.FileMode(st.Mode & 0o777)
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+	case unix.S_IFDIR:
+		mode |= fs.ModeDir
+	case unix.S_IFLNK:
+		mode |= fs.ModeSymlink
+	default:
+		mode |= fs.ModeIrregular
+	}
+	return Info{Mode: mode, Size: st.Size, ModTime: st.Mtim.Sec}, nil
+}
+
+func (m systemMount) open(name string, flags int) (int, error) {
+	return again(func() (int, error) { return unix.Open(m.path(name), flags|unix.O_CLOEXEC, fileMode) })
+}
+
+// pieceSize is how much of a file surely comes in one piece: FUSE asks pmxcfs
+// for 32 pages at a time, and the buffer may begin in the midst of one. pmxcfs
+// looks up the path for every piece, so that the next may be of another file.
+const pieceSize = 31 * 4096
+
+var readBuffers = sync.Pool{New: func() any { return new([pieceSize + 4096]byte) }}
+
+func (m systemMount) ReadFile(name string) ([]byte, error) {
+	fd, err := m.open(name, unix.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	st, err := file.Stat()
-	if err != nil {
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := againOnly(func() error { return unix.Fstat(fd, &st) }); err != nil {
 		return nil, err
 	}
-	if st.IsDir() {
-		return nil, unix.EISDIR
-	}
-	size := min(max(st.Size()+1, 4<<10), MaxFileSize+1)
-	for data = make([]byte, 0, size); ; {
-		if len(data) == cap(data) {
-			data = append(data, make([]byte, readAtOnce)...)[:len(data)]
-		}
-		n, err := file.Read(data[len(data):cap(data)])
-		data = data[:len(data)+n]
-		if errors.Is(err, io.EOF) {
-			return data, nil
-		}
+	buffer, _ := readBuffers.Get().(*[pieceSize + 4096]byte)
+	defer readBuffers.Put(buffer)
+	var data []byte
+	for {
+		n, err := again(func() (int, error) { return unix.Read(fd, buffer[:]) })
 		if err != nil {
 			return nil, err
 		}
+		data = append(data, buffer[:n]...)
+		if n < len(buffer) { // a file ends where a read comes short
+			return data, nil
+		}
 	}
 }
 
-func (m systemMount) ReadDir(name string) ([]string, error) {
-	dir, err := os.Open(m.path(name))
+func (m systemMount) ReadDir(name string) (names []string, err error) {
+	fd, err := m.open(name, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return nil, err
 	}
-	defer dir.Close()
-	return dir.Readdirnames(-1)
+	defer unix.Close(fd)
+	for buffer := make([]byte, 16<<10); ; {
+		n, err := again(func() (int, error) { return unix.ReadDirent(fd, buffer) })
+		if err != nil || n == 0 {
+			return names, err
+		}
+		_, _, names = unix.ParseDirent(buffer[:n], -1, names)
+	}
 }
 
 func (m systemMount) Create(name string, data []byte) error {
-	file, err := os.OpenFile(m.path(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	fd, err := m.open(name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL)
 	if err != nil {
 		return err
 	}
-	if _, err = file.Write(data); err != nil {
-		_ = file.Close() // the error of the write says more
-		return &stageError{stageWrite, err}
+	for rest := data; len(rest) > 0; {
+		n, err := again(func() (int, error) { return unix.Write(fd, rest) })
+		if err != nil {
+			_ = unix.Close(fd) // the error of the write says more
+			return &stageError{stageWrite, err}
+		}
+		rest = rest[n:]
 	}
-	if err := file.Close(); err != nil {
+	if err := unix.Close(fd); err != nil {
 		return &stageError{stageClose, err}
 	}
 	return nil
 }
 
 func (m systemMount) Rename(from, to string) error {
-	return unix.Rename(m.path(from), m.path(to))
+	return againOnly(func() error { return unix.Rename(m.path(from), m.path(to)) })
 }
 
-func (m systemMount) Unlink(name string) error { return unix.Unlink(m.path(name)) }
-func (m systemMount) Mkdir(name string) error  { return unix.Mkdir(m.path(name), folderMode) }
-func (m systemMount) Rmdir(name string) error  { return unix.Rmdir(m.path(name)) }
+func (m systemMount) Unlink(name string) error {
+	return againOnly(func() error { return unix.Unlink(m.path(name)) })
+}
+
+// Mkdir is not repeated: whether the interrupted one took the lock is not
+// known.
+func (m systemMount) Mkdir(name string) error { return unix.Mkdir(m.path(name), folderMode) }
+
+func (m systemMount) Rmdir(name string) error {
+	return againOnly(func() error { return unix.Rmdir(m.path(name)) })
+}
 
 func (m systemMount) Utime(name string, mtime int64) error {
-	times := []unix.Timespec{{}, unix.NsecToTimespec(mtime * int64(time.Second))}
-	return unix.UtimesNanoAt(unix.AT_FDCWD, m.path(name), times, unix.AT_SYMLINK_NOFOLLOW)
+	times := []unix.Timespec{{}, {Sec: mtime}}
+	return againOnly(func() error {
+		return unix.UtimesNanoAt(unix.AT_FDCWD, m.path(name), times, unix.AT_SYMLINK_NOFOLLOW)
+	})
 }

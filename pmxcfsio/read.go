@@ -1,6 +1,7 @@
 package pmxcfsio
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"path"
@@ -71,7 +72,7 @@ const (
 // readMount reads a file through the mount.
 func (f *FS) readMount(ctx context.Context, name string) ([]byte, error) {
 	for waited := time.Duration(0); ; waited += replacePause {
-		data, err := query(ctx, f.mount, func() ([]byte, error) { return f.mount.ReadFile(name) })
+		data, err := f.readWhole(ctx, name)
 		if !errors.Is(err, syscall.ENOENT) || kindOf(err) != ErrAbsent || waited >= replaceWindow {
 			return data, err
 		}
@@ -86,6 +87,27 @@ func (f *FS) readMount(ctx context.Context, name string) ([]byte, error) {
 			return nil, timeout(err)
 		}
 	}
+}
+
+// wholeTries is how often a large file is read that somebody replaces all the
+// time.
+const wholeTries = 50
+
+// readWhole reads a file through the mount so that its pieces fit together: if
+// there are several, they do when another time brings the same.
+func (f *FS) readWhole(ctx context.Context, name string) ([]byte, error) {
+	read := func() ([]byte, error) { return f.mount.ReadFile(name) }
+	data, err := query(ctx, f.mount, read)
+	for range wholeTries {
+		if err != nil || len(data) < pieceSize {
+			return data, err
+		}
+		before := data
+		if data, err = query(ctx, f.mount, read); err == nil && bytes.Equal(before, data) {
+			return data, nil
+		}
+	}
+	return nil, &fault{ErrGarbled, nil}
 }
 
 // comes reports whether a missing file may be about to appear.

@@ -3,7 +3,6 @@ package pmxcfsio
 import (
 	"context"
 	"errors"
-	"slices"
 )
 
 // Members is who is in the cluster.
@@ -119,17 +118,5 @@ func (f *FS) text(ctx context.Context, name string, request func(IPC, context.Co
 	if !errors.Is(err, errUnanswered) {
 		return text, err
 	}
-	read := func() ([]byte, error) { return f.mount.ReadFile(name) }
-	if text, err = query(ctx, f.mount, read); err != nil || len(text) < readAtOnce {
-		return text, err
-	}
-	// More than one piece: they fit when nothing changed meanwhile.
-	for range garbledTries {
-		again, err := query(ctx, f.mount, read)
-		if err != nil || slices.Equal(text, again) {
-			return again, err
-		}
-		text = again
-	}
-	return nil, &fault{ErrGarbled, nil}
+	return f.readWhole(ctx, name)
 }

@@ -105,42 +105,51 @@ var fsFileClauses = []FSClause{
 		requireEverywhere(t, w, file, whole)
 	}},
 	{Name: "readers see the old file or the new one", Check: func(t testing.TB, w FSWorld) {
-		n, file := w.Nodes(), w.Names().File
-		old, fresh := content(40), content(9)
-		require.NoError(t, w.FS(n[0]).Write(bg, file, old))
-		var readers sync.WaitGroup
-		stop, wrong := make(chan struct{}), make(chan string, len(n))
-		for _, node := range n {
-			readers.Go(func() {
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-					}
-					data, err := w.FS(node).Read(bg, file)
-					if err != nil || !bytes.Equal(data, old) && !bytes.Equal(data, fresh) {
-						wrong <- fmt.Sprintf("%s reads %d bytes: %v", node, len(data), err)
-						return
-					}
-				}
-			})
-		}
-		for i := range 40 {
-			data := old
-			if i%2 == 0 {
-				data = fresh
-			}
-			require.NoError(t, w.FS(n[i%2]).Write(bg, file, data))
-		}
-		close(stop)
-		readers.Wait()
-		close(wrong)
-		for text := range wrong {
-			t.Error(text)
-		}
-		requireEverywhere(t, w, file, old)
+		replacedWhole(t, w, content(40), content(9))
 	}},
+	{Name: "readers see a large file whole", Needs: []Condition{Folders}, Check: func(t testing.TB, w FSWorld) {
+		replacedWhole(t, w, bytes.Repeat([]byte("one"), 100_000), bytes.Repeat([]byte("another"), 60_000))
+	}},
+}
+
+// replacedWhole checks what readers on every node see while two nodes replace
+// a file.
+func replacedWhole(t testing.TB, w FSWorld, old, fresh []byte) {
+	t.Helper()
+	n, file := w.Nodes(), w.Names().File
+	require.NoError(t, w.FS(n[0]).Write(bg, file, old))
+	var readers sync.WaitGroup
+	stop, wrong := make(chan struct{}), make(chan string, len(n))
+	for _, node := range n {
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				data, err := w.FS(node).Read(bg, file)
+				if err != nil || !bytes.Equal(data, old) && !bytes.Equal(data, fresh) {
+					wrong <- fmt.Sprintf("%s reads %d bytes: %v", node, len(data), err)
+					return
+				}
+			}
+		})
+	}
+	for i := range 40 {
+		data := old
+		if i%2 == 0 {
+			data = fresh
+		}
+		require.NoError(t, w.FS(n[i%2]).Write(bg, file, data))
+	}
+	close(stop)
+	readers.Wait()
+	close(wrong)
+	for text := range wrong {
+		t.Error(text)
+	}
+	requireEverywhere(t, w, file, old)
 }
 
 // fsUses are what a node does with files, and how it fails.
