@@ -12,6 +12,6 @@
 // wait (for the end of a membership change, or in an injected fault) looks
 // itself. With a [ManualClock] two hours pass in a microsecond.
 //
-// What is emulated is listed, by the numbers of the measured facts, in
-// [Facts].
+// What is emulated, and what is not, is listed by the numbers of the measured
+// facts in FACTS.md.
 package cfsemu

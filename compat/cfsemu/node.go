@@ -82,6 +82,20 @@ func (n *Node) Quorate() bool {
 	return n.quorate
 }
 
+// Online returns the nodes that .members of this node shows as online.
+func (n *Node) Online() []string {
+	n.c.mu.Lock()
+	defer n.c.mu.Unlock()
+	n.c.settle()
+	var names []string
+	for _, m := range n.c.nodes {
+		if n.online[m.id] {
+			names = append(names, m.name)
+		}
+	}
+	return names
+}
+
 // Now returns the node's wall clock, in whole seconds of the Unix epoch.
 func (n *Node) Now() int64 {
 	n.c.mu.Lock()

@@ -89,9 +89,11 @@ func TestLayoutThroughTheKernel(t *testing.T) {
 	require.Equal(t, "nodes/node2", target)
 	b.write(2, "local/lrm_status", "{}")
 	require.Equal(t, "{}", b.read(1, "nodes/node2/lrm_status"))
-	mounts, err := os.ReadFile("/proc/self/mounts")
-	require.NoError(t, err)
-	require.Contains(t, string(mounts), "/dev/fuse "+b.path(1, "")+" fuse rw,nosuid,nodev,relatime,user_id=0,group_id=0,default_permissions,allow_other 0 0\n")
+	line := "/dev/fuse " + b.path(1, "") + " fuse rw,nosuid,nodev,relatime,user_id=0,group_id=0,default_permissions,allow_other 0 0\n"
+	require.Eventually(t, func() bool { // a list that others change may come out short
+		mounts, err := os.ReadFile("/proc/self/mounts")
+		return err == nil && strings.Contains(string(mounts), line)
+	}, 5*time.Second, 10*time.Millisecond)
 }
 
 // Facts 2: others may not read, www-data may.

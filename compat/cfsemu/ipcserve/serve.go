@@ -78,8 +78,9 @@ func (s *Servers) Name(node string) string {
 	return ""
 }
 
-// Enter moves a node's server to another network namespace, an empty path
-// being the own one. Its clients have to connect anew.
+// Enter moves a node's server to another network namespace, which is held until
+// it is moved again; an empty path is the own one. Clients have to connect
+// anew.
 func (s *Servers) Enter(node, netNS string) error {
 	n := s.nodes[node]
 	if n == nil {
@@ -91,13 +92,31 @@ func (s *Servers) Enter(node, netNS string) error {
 	if err := n.Stopped(false); err != nil {
 		return err
 	}
-	n.mu.Lock()
-	n.netNS = netNS
-	n.mu.Unlock()
-	if !running {
-		return nil
+	if err := n.hold(netNS); err != nil || !running {
+		return err
 	}
 	return n.Started()
+}
+
+// hold keeps a network namespace for every start to come, whatever becomes of
+// the process it was named by.
+func (s *nodeServer) hold(netNS string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held != nil {
+		_ = s.held.Close()
+		s.held = nil
+	}
+	s.netNS = ""
+	if netNS == "" {
+		return nil
+	}
+	file, err := os.Open(netNS)
+	if err != nil {
+		return fmt.Errorf("network namespace %s: %w", netNS, err)
+	}
+	s.held, s.netNS = file, fmt.Sprintf("/proc/self/fd/%d", file.Fd())
+	return nil
 }
 
 // RestartFlag returns the path of a node's restart flag, empty where there is
@@ -110,6 +129,9 @@ func (s *Servers) Close() error {
 	var first error
 	for _, n := range s.nodes {
 		if err := n.Stopped(false); err != nil && first == nil {
+			first = err
+		}
+		if err := n.hold(""); err != nil && first == nil {
 			first = err
 		}
 		if n.flag != "" {
@@ -125,6 +147,7 @@ type nodeServer struct {
 	name, shmDir, flag, netNS string
 
 	mu     sync.Mutex
+	held   *os.File // what netNS names
 	server *ipcc.Server
 	served chan error
 }
