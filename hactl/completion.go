@@ -30,13 +30,13 @@ const (
 // proposal a line. What cannot be read has no proposals.
 func (q *Query) completeOldWay(ctx context.Context, args []string) error {
 	line := q.Stdio.getenv("COMP_LINE")
-	point, err := strconv.Atoi(q.Stdio.getenv("COMP_POINT"))
-	if len(args) < 3 || err != nil || point < 0 {
-		return nil
+	if point, err := strconv.Atoi(q.Stdio.getenv("COMP_POINT")); err != nil || point < 0 {
+		line = ""
+	} else {
+		line = line[:min(point, len(line))]
 	}
-	line = line[:min(point, len(line))]
 	words := cfgparse.SplitWords(line)
-	if len(words) == 0 {
+	if len(words) == 0 || len(args) < 3 {
 		return nil
 	}
 	c := completer{

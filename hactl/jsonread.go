@@ -10,8 +10,11 @@ import (
 
 // readJSON reads one JSON value. The texts of its errors are those of the Perl
 // command, because a broken status file shows itself by them.
-func readJSON(data []byte) (value any, err error) {
-	r := &jsonReader{data: data}
+func readJSON(data []byte) (value any, err error) { return readJSONWithout(data, "") }
+
+// readJSONWithout is readJSON, but values of one key are checked and left out.
+func readJSONWithout(data []byte, key string) (value any, err error) {
+	r := &jsonReader{data: data, skip: key}
 	defer func() {
 		switch failure := recover().(type) {
 		case nil:
@@ -38,6 +41,8 @@ func (e *jsonError) Error() string { return e.text }
 type jsonReader struct {
 	data []byte
 	pos  int
+	skip string // the key whose values are not kept
+	bare bool   // nothing is kept
 }
 
 // fail ends reading: what comes at the position is not what it should be.
@@ -78,8 +83,13 @@ func display(rest []byte) string {
 }
 
 func (r *jsonReader) space() {
-	for r.pos < len(r.data) && strings.IndexByte(" \t\r\n", r.data[r.pos]) >= 0 {
-		r.pos++
+	for r.pos < len(r.data) {
+		switch r.data[r.pos] {
+		case ' ', '\t', '\r', '\n':
+			r.pos++
+		default:
+			return
+		}
 	}
 }
 
@@ -142,7 +152,10 @@ func (r *jsonReader) enter(depth int) {
 }
 
 func (r *jsonReader) object(depth int) any {
-	o := object{}
+	var o object
+	if !r.bare {
+		o = object{}
+	}
 	r.enter(depth)
 	if r.peek() == '}' {
 		r.pos++
@@ -154,7 +167,16 @@ func (r *jsonReader) object(depth int) any {
 		key := r.string()
 		r.space()
 		r.expect(':')
-		o[key] = r.value(depth)
+		switch {
+		case r.bare:
+			r.value(depth)
+		case r.skip != "" && key == r.skip:
+			r.bare = true
+			r.value(depth)
+			r.bare = false
+		default:
+			o[key] = r.value(depth)
+		}
 		if r.more('}', ", or } expected while parsing object/hash") {
 			return o
 		}
@@ -267,7 +289,15 @@ func perlFloat(f float64) string {
 
 // string reads a string behind its opening quote.
 func (r *jsonReader) string() string {
-	var out []byte
+	start := r.pos
+	for r.pos < len(r.data) && plainByte[r.data[r.pos]] {
+		r.pos++
+	}
+	if r.peek() == '"' {
+		r.pos++
+		return string(r.data[start : r.pos-1])
+	}
+	out := append([]byte(nil), r.data[start:r.pos]...)
 	for {
 		switch c := r.peek(); {
 		case r.pos >= len(r.data):
@@ -292,6 +322,14 @@ func (r *jsonReader) string() string {
 		}
 	}
 }
+
+// plainByte marks the bytes that stand for themselves in a string.
+var plainByte = func() (plain [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		plain[c] = c != '"' && c != '\\'
+	}
+	return plain
+}()
 
 func (r *jsonReader) escape(out []byte) []byte {
 	const short = "\"\"\\\\//b\bf\fn\nr\rt\t"

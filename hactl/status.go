@@ -27,7 +27,9 @@ func (q *Query) managerStatus(ctx context.Context) (object, error) {
 
 // lrmStatus reads the status of a node's LRM. A missing one is told, and has
 // the mode "unknown".
-func (q *Query) lrmStatus(ctx context.Context, node string) (object, error) {
+//
+// The results of orders are many, and left out unless they are wanted.
+func (q *Query) lrmStatus(ctx context.Context, node string, withResults bool) (object, error) {
 	name := pmxcfsio.LRMStatusFile(node)
 	data, err := q.Cluster.Read(ctx, name)
 	switch {
@@ -39,7 +41,11 @@ func (q *Query) lrmStatus(ctx context.Context, node string) (object, error) {
 	case len(data) == 0:
 		return object{}, nil
 	}
-	value, err := readJSON(data)
+	skip := "results"
+	if withResults {
+		skip = ""
+	}
+	value, err := readJSONWithout(data, skip)
 	return fields(value), err
 }
 
@@ -75,6 +81,8 @@ type clusterState struct {
 	services map[ha.SID]ha.ServiceConfig
 	settings *hacfg.Datacenter // nil where they do not matter
 	lrm      map[string]object // by the nodes that the manager knows
+
+	known map[ha.SID]*ha.ServiceStatus // of the manager; made when it is asked for
 }
 
 // state reads everything that the status is made of.
@@ -101,7 +109,7 @@ func (q *Query) state(ctx context.Context) (*clusterState, error) {
 		}
 	}
 	for _, node := range s.nodes() {
-		if s.lrm[node], err = q.lrmStatus(ctx, node); err != nil {
+		if s.lrm[node], err = q.lrmStatus(ctx, node, false); err != nil {
 			return nil, err
 		}
 	}
@@ -162,7 +170,7 @@ func (q *Query) printState(ctx context.Context) error {
 	}}
 	lrm := object{}
 	for _, node := range slices.Sorted(maps.Keys(fields(manager["node_status"]))) {
-		if lrm[node], err = q.lrmStatus(ctx, node); err != nil {
+		if lrm[node], err = q.lrmStatus(ctx, node, true); err != nil {
 			return err
 		}
 	}
@@ -295,14 +303,17 @@ func (s *clusterState) lrmState(node string) (state, watchdog string) {
 
 // activeServices counts the services that keep a node busy.
 func (s *clusterState) activeServices(node string) int {
-	services := map[ha.SID]*ha.ServiceStatus{}
-	for sid, value := range fields(s.manager["service_status"]) {
-		o := fields(value)
-		services[ha.SID(sid)] = &ha.ServiceStatus{
-			State: ha.ServiceState(text(o["state"])), Node: text(o["node"]), Target: text(o["target"]),
+	if s.known == nil {
+		known := fields(s.manager["service_status"])
+		s.known = make(map[ha.SID]*ha.ServiceStatus, len(known))
+		for sid, value := range known {
+			o := fields(value)
+			s.known[ha.SID(sid)] = &ha.ServiceStatus{
+				State: ha.ServiceState(text(o["state"])), Node: text(o["node"]), Target: text(o["target"]),
+			}
 		}
 	}
-	return ha.CountActiveServices(services, node)
+	return ha.CountActiveServices(s.known, node)
 }
 
 // serviceLine is what the status says of a service.

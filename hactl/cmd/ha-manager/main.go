@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"golang.org/x/term"
@@ -21,7 +22,12 @@ var root = pmxcfsio.DefaultRoot
 
 func main() { os.Exit(run()) }
 
+// heapGrowth lets the heap grow to some dozens of MB before the first garbage
+// collection: most commands have ended by then.
+const heapGrowth = 1000
+
 func run() int {
+	debug.SetGCPercent(heapGrowth)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	env, end, err := environment()
