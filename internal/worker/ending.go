@@ -84,17 +84,24 @@ func (p *Pool) drop(o *order) {
 // takeOver finds out what has become of an order.
 func (p *Pool) takeOver(o *order) error {
 	running, err := acted(p.cfg.Dir, o.record.Order.SID)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case running:
+	}
+	if running {
 		o.running = true
 		p.loops.Go(func() { p.follow(o) })
-	case o.record.Result == nil && o.record.PID == 0:
-		p.drop(o) // the daemon died before the child was there
-	default:
-		o.outcome = p.outcome(o, nil)
+		return nil
 	}
+	// It may have ended since the record was read: a child writes its result
+	// before it lets go of the guest.
+	if o.record, err = readRecord(recordFile(p.cfg.Dir, o.number)); err != nil {
+		return err
+	}
+	if o.record.Result == nil && o.record.PID == 0 {
+		p.drop(o) // the daemon died before the child was there
+		return nil
+	}
+	o.outcome = p.outcome(o, nil)
 	return nil
 }
 
