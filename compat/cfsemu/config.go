@@ -46,6 +46,9 @@ type Timing struct {
 	// Drop is how long changes block on both sides after a node is gone without
 	// a goodbye, until corosync has formed the rings that are left.
 	Drop time.Duration
+	// Leave is how long after that all but the first of the calls under way on a
+	// node without quorum fail.
+	Leave time.Duration
 	// Heal is the time from a mended network to one ring.
 	Heal time.Duration
 	// Join is the time from the start of corosync to the node's quorum.
@@ -62,6 +65,7 @@ type Timing struct {
 func MeasuredTiming() Timing {
 	return Timing{
 		Drop:   7980 * time.Millisecond,
+		Leave:  470 * time.Millisecond,
 		Heal:   2300 * time.Millisecond,
 		Join:   3150 * time.Millisecond,
 		Start:  980 * time.Millisecond,

@@ -162,7 +162,7 @@ func (c *Cluster) leave(n *Node, state State) {
 	n.state = state
 	n.run++
 	n.dropQueue(syscall.ECONNABORTED)
-	n.failWaiting(syscall.ECONNABORTED, syscall.ECONNABORTED)
+	n.failWaiting(syscall.ECONNABORTED)
 	n.group = nil
 	c.regroup()
 	c.broadcast()

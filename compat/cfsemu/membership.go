@@ -94,7 +94,7 @@ func (n *Node) lostCorosync() {
 	n.corosync, n.quorate = false, false
 	n.ring, n.group = nil, nil
 	n.dropQueue(syscall.EACCES)
-	n.failWaiting(syscall.EACCES, syscall.EACCES)
+	n.failWaiting(syscall.EACCES)
 }
 
 // reach lists the nodes corosync would find now, by ID.
@@ -172,7 +172,7 @@ func (c *Cluster) form() {
 		n.ring = c.reach(n)
 		n.quorate = 2*len(n.ring) > len(c.nodes)
 		if !n.quorate {
-			n.failWaiting(syscall.EPERM, syscall.EBUSY)
+			n.refuseWaiting()
 		}
 	}
 	c.regroup()
@@ -180,15 +180,40 @@ func (c *Cluster) form() {
 	c.broadcast()
 }
 
-// failWaiting ends the calls under way on a node that lost its quorum: the
-// first message is delivered and refused, the others never come back.
-func (n *Node) failWaiting(first, others syscall.Errno) {
-	errno := first
-	for _, call := range n.waiting {
-		call.errno, call.done = errno, true
-		errno = others
+// refuseWaiting ends the calls under way on a node that lost its quorum: the
+// first message is delivered and refused, the others never come back, which
+// shows when pmxcfs has left its group.
+func (n *Node) refuseWaiting() {
+	if len(n.waiting) == 0 {
+		return
 	}
+	first, others := n.waiting[0], n.waiting[1:]
 	n.waiting = nil
+	first.fail(syscall.EPERM)
+	refuse := func() {
+		for _, call := range others {
+			call.fail(syscall.EBUSY)
+		}
+		n.c.broadcast()
+	}
+	if n.c.cfg.Timing.Leave <= 0 {
+		refuse()
+		return
+	}
+	n.leaving = others
+	n.c.schedule(n.c.now.Add(n.c.cfg.Timing.Leave), func() {
+		n.leaving = nil
+		refuse()
+	})
+	n.c.broadcast()
+}
+
+// failWaiting ends all calls under way.
+func (n *Node) failWaiting(errno syscall.Errno) {
+	for _, call := range append(n.waiting, n.leaving...) {
+		call.fail(errno)
+	}
+	n.waiting, n.leaving = nil, nil
 	n.c.broadcast()
 }
 

@@ -43,6 +43,13 @@ type call struct {
 	errno    syscall.Errno
 }
 
+// fail ends a call, unless it has ended.
+func (c *call) fail(errno syscall.Errno) {
+	if !c.done {
+		c.errno, c.done = errno, true
+	}
+}
+
 type delivery struct {
 	msg *message
 	due time.Time
@@ -109,7 +116,7 @@ func (n *Node) flush() {
 func (n *Node) dropQueue(errno syscall.Errno) {
 	for _, d := range n.queue {
 		if d.msg.call != nil && d.msg.from == n {
-			d.msg.call.errno, d.msg.call.done = errno, true
+			d.msg.call.fail(errno)
 		}
 	}
 	n.queue, n.lastDue = nil, time.Time{}
@@ -121,7 +128,7 @@ func (n *Node) deliver(m *message) {
 		errno = n.apply(m)
 	}
 	if m.call != nil && m.from == n {
-		m.call.errno, m.call.done = errno, true
+		m.call.fail(errno)
 	}
 	n.c.broadcast()
 }

@@ -34,6 +34,7 @@ type Node struct {
 	quorate  bool
 	busyOnce bool // the first call after a stop of corosync gets EBUSY
 	waiting  []*call
+	leaving  []*call // refused, which shows a moment later
 	queue    []delivery
 	lastDue  time.Time
 	draining bool

@@ -94,9 +94,10 @@ func (e *exposure) show(dir, target string) error {
 	if err != nil {
 		return fmt.Errorf("copy %s: %w", dir, err)
 	}
-	defer unix.Close(tree)
+	copied := os.NewFile(uintptr(tree), dir)
+	defer copied.Close()
 	return e.inside(func() error {
-		if err := unix.MoveMount(tree, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		if err := unix.MoveMount(int(copied.Fd()), "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
 			return fmt.Errorf("mount on %s there: %w", target, err)
 		}
 		return nil
