@@ -8,12 +8,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/godbus/dbus/v5"
 	"github.com/stretchr/testify/require"
+
+	"pveha/internal/ha"
 )
 
 // bus is a private D-Bus with a stand-in of systemd on it.
@@ -111,6 +114,13 @@ func newBus(t testing.TB) *bus {
 	return b
 }
 
+// busOnly is a systemd without systemctl.
+func busOnly(address string) *systemd {
+	s := newSystemd(address, func(ha.Entry) {})
+	s.systemctl = []string{"/nowhere/systemctl"}
+	return s
+}
+
 func TestSystemdTellsOfAShutdown(t *testing.T) {
 	b := newBus(t)
 	for _, c := range []struct {
@@ -125,7 +135,7 @@ func TestSystemdTellsOfAShutdown(t *testing.T) {
 		{[]string{"pre-shutdown.target", "shutdown.target.wants", "reboot.target2"}, false, false},
 	} {
 		b.setJobs(c.units...)
-		shutdown, reboot, err := newSystemd(b.address).shutdown(t.Context())
+		shutdown, reboot, err := busOnly(b.address).shutdown(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, [2]bool{c.shutdown, c.reboot}, [2]bool{shutdown, reboot}, c.units)
 	}
@@ -135,11 +145,11 @@ func TestSystemdIsFoundByTheEnvironment(t *testing.T) {
 	b := newBus(t)
 	b.setJobs("shutdown.target")
 	t.Setenv(busVariable, "tcp:host=nowhere;unix:path=/nowhere/bus;"+b.address+",guid=0")
-	shutdown, _, err := newSystemd("").shutdown(t.Context())
+	shutdown, _, err := newSystemd("", nil).shutdown(t.Context())
 	require.NoError(t, err)
 	require.True(t, shutdown)
 	t.Setenv(busVariable, "")
-	require.Equal(t, busAddress, newSystemd("").address)
+	require.Equal(t, busAddress, newSystemd("", nil).address)
 }
 
 func TestUnixPath(t *testing.T) {
@@ -175,7 +185,7 @@ func TestSystemdThatCannotBeAsked(t *testing.T) {
 		"no bus": "unix:path=/nowhere/bus", "no address": "tcp:host=localhost", "no systemd": lonely.address,
 		"a bus that says nothing": "unix:path=" + deaf,
 	} {
-		s := newSystemd(address)
+		s := busOnly(address)
 		s.timeout = 200 * time.Millisecond
 		start := time.Now()
 		shutdown, reboot, err := s.shutdown(t.Context())
@@ -191,7 +201,7 @@ func TestSystemdThatCannotBeAsked(t *testing.T) {
 	b.hang = make(chan struct{})
 	b.mu.Unlock()
 	defer close(b.hang)
-	s := newSystemd(b.address)
+	s := busOnly(b.address)
 	s.timeout = 200 * time.Millisecond
 	_, _, err = s.shutdown(t.Context())
 	// The limit of the connection and that of the call are the same.
@@ -200,8 +210,43 @@ func TestSystemdThatCannotBeAsked(t *testing.T) {
 
 func TestALostBusIsATypedError(t *testing.T) {
 	_, env, _, _ := answering(t, &fakeIPC{members: threeMembers})
+	env.systemd.systemctl = []string{"/nowhere/systemctl"}
 	_, _, err := env.NodeShutdown()
 	var typed *SystemdError
 	require.ErrorAs(t, err, &typed)
 	require.ErrorIs(t, err, os.ErrNotExist)
+	require.NotContains(t, err.Error(), "\n")
+}
+
+// Early in a shutdown the bus may be gone before the LRM is asked to end.
+func TestWithoutABusSystemctlIsAsked(t *testing.T) {
+	const poweroff = ` JOB UNIT                        TYPE  STATE
+  83 systemd-poweroff.service    start waiting
+  82 poweroff.target             start waiting
+ 101 shutdown.target             start waiting
+
+3 jobs listed.
+`
+	for output, want := range map[string][2]bool{
+		"No jobs running.\n": {}, "": {}, poweroff: {true, false},
+		strings.ReplaceAll(poweroff, "poweroff", "reboot"):               {true, true},
+		strings.ReplaceAll(poweroff, "shutdown.target", "notify.target"): {},
+	} {
+		var lines recorder
+		s := newSystemd("unix:path=/nowhere/bus", lines.log)
+		s.systemctl = []string{"printf", "%s", output}
+		shutdown, reboot, err := s.shutdown(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, want, [2]bool{shutdown, reboot}, output)
+		require.Len(t, lines.entries(), 1)
+		require.Equal(t, ha.LevelWarning, lines.entries()[0].Level)
+		require.Contains(t, lines.texts()[0], "/nowhere/bus': ")
+		require.Contains(t, lines.texts()[0], "; asked printf instead")
+	}
+	s := newSystemd("unix:path=/nowhere/bus", nil)
+	s.systemctl, s.timeout = []string{"sleep", "60"}, 100*time.Millisecond
+	start := time.Now()
+	_, _, err := s.shutdown(t.Context())
+	require.Error(t, err)
+	require.Less(t, time.Since(start), 5*time.Second)
 }

@@ -139,6 +139,6 @@ func NewLRM(cfg LRMConfig) (*LRM, error) {
 		agent:   n.lock(pmxcfsio.AgentLock(cfg.Node)),
 		workers: cfg.Workers,
 		guests:  cfg.Guests,
-		systemd: newSystemd(cfg.SystemBus),
+		systemd: newSystemd(cfg.SystemBus, n.Log),
 	}, nil
 }

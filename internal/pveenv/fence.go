@@ -34,6 +34,7 @@ type fenceRecord struct {
 	Lock       string               `json:"lock,omitempty"`
 	LinksDown  map[string]time.Time `json:"links_down,omitempty"` // zero time: not known since when
 	Watchdog   string               `json:"watchdog,omitempty"`   // error of the last update
+	Fed        time.Time            `json:"fed,omitzero"`         // the last update that succeeded, as of this record
 }
 
 // fenceKeeper keeps the record of one daemon. Nothing waits for the disk: what
@@ -118,6 +119,9 @@ func (r *fenceRecord) text() string {
 	if r.Watchdog != "" {
 		add(time.Time{}, "%s", r.Watchdog)
 	}
+	if len(parts) > 0 && !r.Fed.IsZero() {
+		add(r.Fed, "watchdog last updated")
+	}
 	if len(parts) == 0 {
 		return "nothing was wrong that the daemon knew of (power lost, or the daemon died or hung)"
 	}
@@ -161,9 +165,10 @@ func (k *fenceKeeper) files(there bool) {
 // watchdog is called with the outcome of every update.
 func (k *fenceKeeper) watchdog(err error) {
 	k.update(func(r *fenceRecord) {
-		r.Watchdog = ""
-		if err != nil {
+		if r.Watchdog = ""; err != nil {
 			r.Watchdog = err.Error()
+		} else {
+			r.Fed = k.now()
 		}
 	})
 }

@@ -39,6 +39,8 @@ func TestTheReasonOfAResetIsToldAtTheNextStart(t *testing.T) {
 	k, _ := keeperAt(t, dir, "first", links)
 	k.armed(true)
 	k.wait(10 * time.Second)
+	k.now = func() time.Time { return at("09:59:57") }
+	k.watchdog(nil)
 	k.now = func() time.Time { return at("10:00:01") }
 	links["eno2"], links["eno1"] = at("10:00:00"), time.Time{}
 	k.linksChanged()
@@ -54,7 +56,8 @@ func TestTheReasonOfAResetIsToldAtTheNextStart(t *testing.T) {
 	require.Equal(t, []string{
 		"this node went down while its watchdog was active: network link 'eno1' down, " +
 			"network link 'eno2' down at 2026-11-22 10:00:00, cluster file system lost at 2026-11-22 10:00:07, " +
-			"quorum lost at 2026-11-22 10:00:01, lock 'ha_agent_node1_lock' lost at 2026-11-22 10:00:07, file already closed",
+			"quorum lost at 2026-11-22 10:00:01, lock 'ha_agent_node1_lock' lost at 2026-11-22 10:00:07, file already closed, " +
+			"watchdog last updated at 2026-11-22 09:59:57",
 	}, lines.texts())
 	require.FileExists(t, filepath.Join(dir, "lrm-fence-last.json"))
 

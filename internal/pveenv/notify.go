@@ -153,6 +153,7 @@ func (n *notifier) send(m nodestate.FenceNotification) error {
 	defer cancel()
 	program := n.config.Program
 	cmd := exec.CommandContext(ctx, program[0], program[1:]...)
+	cmd.Dir = "/"
 	cmd.Stdin = bytes.NewReader(text)
 	said := &head{limit: maxNotifyError}
 	cmd.Stderr = said

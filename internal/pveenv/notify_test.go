@@ -16,7 +16,16 @@ import (
 	"pveha/internal/ha"
 )
 
-const helperProgram = "helper/notify"
+// helperProgram returns the program that the package installs.
+func helperProgram(t *testing.T) string {
+	t.Helper()
+	if _, err := exec.LookPath("perl"); err != nil {
+		t.Skip("there is no perl here")
+	}
+	path, err := filepath.Abs("helper/notify")
+	require.NoError(t, err)
+	return path
+}
 
 var sampleNotification = nodestate.FenceNotification{
 	Prefix: "FENCE", Subject: "Try to fence node 'node3'", FailedNode: "node3", MasterNode: "node1", Timestamp: 1795295841,
@@ -31,24 +40,19 @@ var sampleNotification = nodestate.FenceNotification{
 // the tests.
 func notifierFor(t *testing.T, lines *recorder, mode string) (n *notifier, out string) {
 	t.Helper()
-	if _, err := exec.LookPath("perl"); err != nil {
-		t.Skip("there is no perl here")
-	}
+	program := helperProgram(t)
 	out = filepath.Join(t.TempDir(), "out")
 	modules, err := filepath.Abs("testdata/perl")
 	require.NoError(t, err)
 	t.Setenv("NOTIFY_OUT", out)
 	t.Setenv("NOTIFY_TEST", mode)
-	n = newNotifier(NotifyConfig{Program: []string{"perl", "-I", modules, helperProgram}}, lines.log)
+	n = newNotifier(NotifyConfig{Program: []string{"perl", "-I", modules, program}}, lines.log)
 	t.Cleanup(n.close)
 	return n, out
 }
 
 func TestHelperIsPerl(t *testing.T) {
-	if _, err := exec.LookPath("perl"); err != nil {
-		t.Skip("there is no perl here")
-	}
-	out, err := exec.Command("perl", "-wc", helperProgram).CombinedOutput()
+	out, err := exec.Command("perl", "-wc", helperProgram(t)).CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.Contains(t, string(out), "syntax OK")
 }
@@ -111,30 +115,26 @@ func TestAMissingNotificationProgramIsAWarning(t *testing.T) {
 }
 
 func TestAMissingNotificationSystemIsAWarning(t *testing.T) {
-	if _, err := exec.LookPath("perl"); err != nil {
-		t.Skip("there is no perl here")
-	}
+	program := helperProgram(t)
 	if exec.Command("perl", "-MPVE::Notify", "-e", "1").Run() == nil {
 		t.Skip("there is a notification system here")
 	}
 	var lines recorder
-	n := newNotifier(NotifyConfig{Program: []string{"perl", helperProgram}}, lines.log)
+	n := newNotifier(NotifyConfig{Program: []string{"perl", program}}, lines.log)
 	n.add(sampleNotification)
 	n.close()
 	require.True(t, lines.has("could not notify: notification system of Proxmox VE cannot be loaded: Can't locate PVE/Cluster.pm"), lines.texts())
 }
 
 func TestHelperRefusesWhatIsNoMessage(t *testing.T) {
-	if _, err := exec.LookPath("perl"); err != nil {
-		t.Skip("there is no perl here")
-	}
+	program := helperProgram(t)
 	for input, want := range map[string]string{
 		"": "message cannot be read", "{": "message cannot be read", "[]": "message cannot be read",
 		`{"severity":"error"}`:                 "message has no template",
 		`{"template":"x"}`:                     "message has no known severity",
 		`{"template":"x","severity":"error!"}`: "message has no known severity",
 	} {
-		cmd := exec.Command("perl", helperProgram)
+		cmd := exec.Command("perl", program)
 		cmd.Stdin = strings.NewReader(input)
 		out, err := cmd.CombinedOutput()
 		var exit *exec.ExitError

@@ -2,6 +2,7 @@ package pveenv
 
 import (
 	"context"
+	"fmt"
 
 	"pveha/cfgparse/hacfg"
 	"pveha/pmxcfsio"
@@ -62,6 +63,9 @@ func (c *CRM) Groups() (*hacfg.Groups, error) {
 // DeleteGroups removes the groups.
 func (c *CRM) DeleteGroups() error {
 	return c.domain(func(ctx context.Context) error {
-		return c.fs.Remove(ctx, pmxcfsio.GroupsFile)
+		if err := c.fs.Remove(ctx, pmxcfsio.GroupsFile); err != nil {
+			return fmt.Errorf("failed to remove group config: %w", err)
+		}
+		return nil
 	})
 }

@@ -2,14 +2,20 @@ package pveenv
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/godbus/dbus/v5"
+
+	"pveha/internal/ha"
 )
 
 // busTimeout limits a question to systemd from the connection to the answer,
@@ -29,7 +35,8 @@ type SystemdError struct {
 }
 
 func (e *SystemdError) Error() string {
-	return fmt.Sprintf("asking systemd over D-Bus at '%s': %v", e.Address, e.Err)
+	text := strings.ReplaceAll(e.Err.Error(), "\n", "; ")
+	return fmt.Sprintf("asking systemd over D-Bus at '%s': %s", e.Address, text)
 }
 
 // Unwrap returns the cause.
@@ -37,20 +44,26 @@ func (e *SystemdError) Unwrap() error { return e.Err }
 
 // systemd is the service manager. It is asked over the system bus: its private
 // socket is known to hang. Every question has a connection of its own, so that
-// a bus that was restarted does not matter.
+// a bus that was restarted does not matter. A bus that is gone, as it may be
+// early in a shutdown, leaves systemctl, which the original asks.
 type systemd struct {
-	address string
-	timeout time.Duration
+	address   string
+	systemctl []string // command line that lists the jobs
+	timeout   time.Duration
+	log       func(ha.Entry)
 }
 
-func newSystemd(address string) *systemd {
+func newSystemd(address string, log func(ha.Entry)) *systemd {
 	if address == "" {
 		address = os.Getenv(busVariable)
 	}
 	if address == "" {
 		address = busAddress
 	}
-	return &systemd{address: address, timeout: busTimeout}
+	return &systemd{
+		address: address, systemctl: []string{"systemctl", "--full", "--no-pager", "list-jobs"},
+		timeout: busTimeout, log: log,
+	}
 }
 
 // job is what systemd has queued, as ListJobs returns it.
@@ -67,15 +80,57 @@ type job struct {
 // original looks for jobs of shutdown.target and of reboot.target. A kexec or a
 // soft reboot has the first alone, and counts as a shutdown there and here.
 func (s *systemd) shutdown(ctx context.Context) (shutdown, reboot bool, err error) {
-	jobs, err := s.jobs(ctx)
+	units, err := s.units(ctx)
 	if err != nil {
-		return false, false, &SystemdError{s.address, err}
+		return false, false, err
 	}
-	for _, j := range jobs {
-		shutdown = shutdown || j.Unit == "shutdown.target"
-		reboot = reboot || j.Unit == "reboot.target"
+	return slices.Contains(units, "shutdown.target"), slices.Contains(units, "reboot.target"), nil
+}
+
+// units returns the units that have a job.
+func (s *systemd) units(ctx context.Context) ([]string, error) {
+	jobs, err := s.jobs(ctx)
+	if err == nil {
+		units := make([]string, len(jobs))
+		for i, j := range jobs {
+			units[i] = j.Unit
+		}
+		return units, nil
 	}
-	return shutdown, reboot, nil
+	units, err2 := s.list(ctx)
+	if err2 != nil {
+		return nil, &SystemdError{s.address, errors.Join(err, err2)}
+	}
+	s.log(ha.Entry{
+		Level: ha.LevelWarning,
+		Text:  fmt.Sprintf("%v; asked %s instead", &SystemdError{s.address, err}, s.systemctl[0]),
+	})
+	return units, nil
+}
+
+// list runs systemctl. A job is a line of its number, the unit, its type and
+// its state.
+func (s *systemd) list(ctx context.Context) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, s.systemctl[0], s.systemctl[1:]...)
+	cmd.WaitDelay = time.Second
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.systemctl[0], err)
+	}
+	var units []string
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line)
+		if len(f) < 3 {
+			continue
+		}
+		if _, err := strconv.ParseUint(f[0], 10, 32); err == nil {
+			units = append(units, f[1])
+		}
+	}
+	return units, nil
 }
 
 func (s *systemd) jobs(ctx context.Context) ([]job, error) {
