@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"pveha/compat/cfsemu/nsthread"
 )
 
 // A Place is where a node's mount is shown as well: in another mount
@@ -119,22 +120,9 @@ func (e *exposure) dead() bool {
 	return isDead && err == nil
 }
 
-// inside runs action in the namespace, on a thread that is never used again.
+// inside runs action in the namespace.
 func (e *exposure) inside(action func() error) error {
-	result := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		result <- func() error {
-			if err := unix.Unshare(unix.CLONE_FS); err != nil {
-				return fmt.Errorf("leave the threads' common folders: %w", err)
-			}
-			if err := unix.Setns(int(e.namespace.Fd()), unix.CLONE_NEWNS); err != nil {
-				return fmt.Errorf("enter the mount namespace: %w", err)
-			}
-			return action()
-		}()
-	}()
-	return <-result
+	return nsthread.Run(e.namespace, nsthread.Mount, action)
 }
 
 // clear removes dead mounts as pmxcfs does when it starts; what somebody holds

@@ -3,7 +3,6 @@ package fusemount_test
 import (
 	"errors"
 	"os"
-	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -15,9 +14,6 @@ import (
 
 	"pveha/compat/cfsemu"
 )
-
-// lockThread keeps a goroutine on a thread of its own, which ends with it.
-func lockThread() { runtime.LockOSThread() }
 
 // later runs a call that has to wait for the cluster's clock.
 func (b *bed) later(call func() error) <-chan error {

@@ -9,13 +9,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	"pveha/compat/cfsemu"
+	"pveha/compat/cfsemu/nsthread"
 	"pveha/pmxcfsio/ipcc"
 )
 
@@ -217,29 +215,15 @@ func makeFlag(path string) error {
 	return file.Close()
 }
 
-// inNetNS runs action in the network namespace at path. A thread that has been
-// in another namespace is not given back to the scheduler.
+// inNetNS runs action in the network namespace at path, empty for the own one.
 func inNetNS(path string, action func() error) error {
 	if path == "" {
 		return action()
 	}
-	result := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			result <- fmt.Errorf("network namespace %s: %w", path, err)
-			return
-		}
-		err = unix.Setns(fd, unix.CLONE_NEWNET)
-		if closeErr := unix.Close(fd); err == nil {
-			err = closeErr
-		}
-		if err != nil {
-			result <- fmt.Errorf("enter network namespace %s: %w", path, err)
-			return
-		}
-		result <- action()
-	}()
-	return <-result
+	namespace, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("network namespace %s: %w", path, err)
+	}
+	defer namespace.Close()
+	return nsthread.Run(namespace, nsthread.Network, action)
 }
