@@ -2,6 +2,7 @@ package pmxcfsio_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 
@@ -21,7 +22,6 @@ type faultyMount struct {
 type fault struct {
 	err     error
 	after   bool            // the call has its effect
-	partly  bool            // of a write or read: half of it
 	entered chan<- struct{} // gets a value when a call hangs
 	hang    <-chan struct{} // the call waits until it is closed, then goes on
 }
@@ -35,12 +35,11 @@ func (m *faultyMount) set(fault func(op, name string) *fault) {
 // call makes a call with what is wrong with it.
 func (m *faultyMount) call(op, name string, do func() error) error {
 	m.mu.Lock()
-	find := m.fault
-	m.mu.Unlock()
-	if find == nil {
-		return do()
+	var f *fault
+	if m.fault != nil {
+		f = m.fault(op, name)
 	}
-	f := find(op, name)
+	m.mu.Unlock()
 	if f == nil {
 		return do()
 	}
@@ -66,8 +65,15 @@ func (m *faultyMount) Lstat(name string) (info pmxcfsio.Info, err error) {
 
 func (m *faultyMount) ReadFile(name string) (data []byte, err error) {
 	err = m.call("read", name, func() (err error) { data, err = m.Mount.ReadFile(name); return err })
+	if errors.Is(err, errCut) {
+		data, err = m.Mount.ReadFile(name)
+		return data[:len(data)/2], err
+	}
 	return data, err
 }
+
+// errCut cuts what a read returns.
+var errCut = errors.New("cut")
 
 func (m *faultyMount) ReadDir(name string) (names []string, err error) {
 	err = m.call("list", name, func() (err error) { names, err = m.Mount.ReadDir(name); return err })
@@ -141,6 +147,17 @@ func (m *faultyMount) hangs(t testing.TB, op, name string) (stuck context.Contex
 		cancel()
 	})
 	return stuck, release
+}
+
+// cuts cuts virtual files in half, so many times.
+func (m *faultyMount) cuts(times int) {
+	m.set(func(op, name string) *fault {
+		if op == "read" && name[0] == '.' && times > 0 {
+			times--
+			return &fault{err: errCut}
+		}
+		return nil
+	})
 }
 
 // requireIdle waits until no call is under way.
