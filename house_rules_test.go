@@ -15,11 +15,11 @@ type level struct {
 // levels are the floors from the ground up.
 var levels = []level{
 	{
-		packages: []pattern{"internal/ha", "internal/corpus"},
-		why:      "names, values and recorded cases: no decision, nothing to depend on",
+		packages: []pattern{"internal/ha", "internal/corpus", "pmxcfsio/ipcc/qb", "compat/cfsemu/nsthread"},
+		why:      "names, values, recorded cases, a transport: no decision, nothing to depend on",
 	},
 	{
-		packages: []pattern{"cfgparse", "pmxcfsio/ipcc/...", "internal/daemon", "internal/golden"},
+		packages: []pattern{"cfgparse", "pmxcfsio/ipcc", "internal/daemon", "internal/process", "internal/golden"},
 		why:      "syntax, one protocol and the process shell know nothing of HA's rules",
 	},
 	{
@@ -43,11 +43,15 @@ var levels = []level{
 		why:      "the command line and the environments, real and simulated, know the daemons and not each other",
 	},
 	{
-		packages: []pattern{"compat/formats", "compat/scenarios", "compat/demo", "compat/cli", "compat/playground/..."},
-		why:      "what the tester and the simulator do, on top of the parts they compare and the simulated cluster",
+		packages: []pattern{"compat/formats", "compat/scenarios", "compat/demo", "compat/playground", "compat/cfsemu/fusemount", "compat/cfsemu/ipcserve"},
+		why:      "what the tester and the simulator do, on top of the parts they compare and the simulated cluster; the faces of the emulated pmxcfs",
 	},
 	{
-		packages: []pattern{"*/cmd/*", "compat", "compat/e2e/...", "fuzz", "packaging/...", "watchdogmux/vmtest", "."},
+		packages: []pattern{"compat/cli", "compat/cfsemu/console", "compat/e2e/bed"},
+		why:      "what needs emulated nodes that processes can see",
+	},
+	{
+		packages: []pattern{"*/cmd/*", "compat", "compat/e2e", "fuzz", "packaging/...", "watchdogmux/vmtest", "."},
 		why:      "commands, and tests of the whole, put everything together",
 	},
 }
@@ -111,7 +115,7 @@ type home struct {
 
 var homes = []home{
 	{
-		module: "golang.org/x/sys", packages: []pattern{"watchdogmux", "watchdogmux/watchdog", "pmxcfsio/...", "internal/daemon", "internal/worker", "internal/pveenv", "lrm/agent", "compat/cfsemu/..."},
+		module: "golang.org/x/sys", packages: []pattern{"watchdogmux", "watchdogmux/watchdog", "pmxcfsio/...", "internal/daemon", "internal/process", "internal/worker", "internal/pveenv", "lrm/agent", "compat/cfsemu/...", "compat/e2e/..."},
 		why: "system calls stay behind the packages named for what they do",
 	},
 	{

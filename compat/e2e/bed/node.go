@@ -1,0 +1,398 @@
+package bed
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// rebootStatus is how systemd-nspawn ends when its container asks to be booted
+// again.
+const rebootStatus = 133
+
+// pveInside is where a node sees the mounts of all nodes. /etc/pve is a link to
+// its own: a mount that comes later shows in a folder, but not on one.
+const pveInside = "/srv/pve"
+
+// bootTimeout bounds how long a node may take from power to a running systemd.
+const bootTimeout = 20 * time.Second
+
+// Node is a machine of the cluster.
+type Node struct {
+	Name    string
+	cluster *Cluster
+	index   int
+	dir     string
+	board   *board
+
+	booting sync.Mutex // held from power on to the end of the boot
+	mu      sync.Mutex
+	machine *machine // nil while the power is off
+}
+
+// machine is a node from power on to power off.
+type machine struct {
+	command *exec.Cmd
+	leader  atomic.Int32  // its first process; 0 until it is known
+	over    chan struct{} // closed when it ended
+	status  int           // how, valid after over
+}
+
+func (n *Node) path(parts ...string) string {
+	return filepath.Join(append([]string{n.dir}, parts...)...)
+}
+
+// scope is the name of the node's network namespace and control group.
+func (n *Node) scope() string { return fmt.Sprintf("%s%s", n.cluster.tag, n.Name) }
+
+// link is the end of the node's network cable in the switch.
+func (n *Node) link() string { return fmt.Sprintf("%sv%d", n.cluster.tag, n.index) }
+
+// prepare makes disk, network and board.
+func (n *Node) prepare() error {
+	for _, sub := range []string{"disk", "work", "root", "board"} {
+		if err := os.MkdirAll(n.path(sub), 0o755); err != nil {
+			return err
+		}
+	}
+	lower := strings.Join(append(append([]string{}, n.cluster.config.Layers...), n.cluster.config.Root), ":")
+	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", lower, n.path("disk"), n.path("work"))
+	if err := unix.Mount("overlay", n.path("root"), "overlay", 0, options); err != nil {
+		return fmt.Errorf("disk of %s: %w", n.Name, err)
+	}
+	for name, text := range map[string]string{
+		"etc/hostname": n.Name + "\n", "etc/machine-id": "", "etc/hosts": n.cluster.hosts(),
+	} {
+		if err := os.WriteFile(n.path("root", name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	if err := os.Symlink(filepath.Join(pveInside, n.Name), n.path("root", "etc/pve")); err != nil {
+		return err
+	}
+	if err := n.plug(); err != nil {
+		return err
+	}
+	var err error
+	n.board, err = newBoard(n.path("board"), func() { n.PowerCut() })
+	return err
+}
+
+func (n *Node) plug() error {
+	ns, link := n.scope(), n.link()
+	for _, line := range []string{
+		"netns add " + ns,
+		"link add name " + link + " type veth peer name eth0 netns " + ns,
+		"link set " + link + " master " + n.cluster.bridge() + " up",
+		fmt.Sprintf("-n %s addr add %s/24 dev eth0", ns, n.Address()),
+		"-n " + ns + " link set eth0 up",
+		"-n " + ns + " link set lo up",
+	} {
+		if err := ip(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Address of the node in the network of its cluster.
+func (n *Node) Address() string { return fmt.Sprintf("10.99.0.%d", n.index) }
+
+func ip(line string) error {
+	out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("ip %s: %w: %s", line, err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// Link plugs the network cable in, or pulls it out, at the switch.
+func (n *Node) Link(up bool) error {
+	state := "down"
+	if up {
+		state = "up"
+	}
+	return ip("link set " + n.link() + " " + state)
+}
+
+// PowerOn boots the node and waits until systemd is up.
+func (n *Node) PowerOn() error {
+	n.booting.Lock()
+	defer n.booting.Unlock()
+	if n.On() {
+		return nil
+	}
+	n.board.reset()
+	m, err := n.start()
+	if err != nil {
+		return fmt.Errorf("boot %s: %w", n.Name, err)
+	}
+	n.mu.Lock()
+	n.machine = m
+	n.mu.Unlock()
+	go n.follow(m)
+	if err := n.waitForSystemd(m); err != nil {
+		return err
+	}
+	return n.record(m)
+}
+
+// record appends the journal to the log for as long as the machine is on.
+func (n *Node) record(m *machine) error {
+	log, err := os.OpenFile(n.LogFile(), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	journal := n.enter(context.Background(), m, "journalctl", "--no-pager", "-f", "-n", "all", "-o", "short-iso-precise")
+	journal.Stdout, journal.Stderr = log, log
+	if err := journal.Start(); err != nil {
+		return err
+	}
+	go func() { _ = journal.Wait() }() // it dies with the machine
+	return nil
+}
+
+// controllers are the folders in which a container gets a control group of its
+// own: else the systemds of two would meet in one.
+func controllers() []string {
+	var found []string
+	for _, dir := range []string{"/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"} {
+		if _, err := os.Stat(dir); err == nil {
+			found = append(found, dir)
+		}
+	}
+	if len(found) == 0 {
+		found = []string{"/sys/fs/cgroup"}
+	}
+	return found
+}
+
+func (n *Node) start() (*machine, error) {
+	enter := ""
+	for _, dir := range controllers() {
+		group := filepath.Join(dir, n.scope())
+		if err := os.MkdirAll(group, 0o755); err != nil {
+			return nil, err
+		}
+		enter += fmt.Sprintf("echo $$ >%s/cgroup.procs; ", group)
+	}
+	log, err := os.OpenFile(n.LogFile(), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	tools := n.cluster.config.Nspawn
+	args := []string{
+		"-q", "-D", n.path("root"), "-M", n.scope(), "--hostname=" + n.Name, "-b", "--register=no", "--keep-unit",
+		"--bind=/dev/shm", "--bind=" + n.path("board") + ":" + boardInside, "--bind=" + n.cluster.path("shared") + ":" + sharedInside,
+		"--bind=" + n.cluster.path("pve") + ":" + pveInside,
+		"--capability=CAP_IPC_LOCK,CAP_SYS_NICE,CAP_SYS_PTRACE", "--network-namespace-path=/run/netns/" + n.scope(), "--console=pipe",
+	}
+	command := exec.Command("sh", append([]string{"-c", enter + `exec "$0" "$@"`, filepath.Join(tools, "usr/bin/systemd-nspawn")}, args...)...)
+	command.Env = append(os.Environ(), "UNIFIED_CGROUP_HIERARCHY=1",
+		"LD_LIBRARY_PATH="+filepath.Join(tools, "usr/lib/x86_64-linux-gnu/systemd")+":"+filepath.Join(tools, "usr/lib/aarch64-linux-gnu/systemd"))
+	command.Stdout, command.Stderr = log, log
+	if err := command.Start(); err != nil {
+		return nil, err
+	}
+	return &machine{command: command, over: make(chan struct{})}, nil
+}
+
+// follow waits for the end of the machine, and boots it again when that was
+// what it asked for.
+func (n *Node) follow(m *machine) {
+	_ = m.command.Wait() // the status tells
+	m.status = m.command.ProcessState.ExitCode()
+	n.mu.Lock()
+	if n.machine == m {
+		n.machine = nil
+	}
+	n.mu.Unlock()
+	close(m.over)
+	n.cluster.powerLost(n)
+	if m.status == rebootStatus && !n.cluster.closing() {
+		if err := n.cluster.boot(n); err != nil {
+			n.cluster.problem(err)
+		}
+	}
+}
+
+func (n *Node) waitForSystemd(m *machine) error {
+	for deadline := time.Now().Add(bootTimeout); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		select {
+		case <-m.over:
+			return fmt.Errorf("%s ended while it booted: see %s", n.Name, n.LogFile())
+		default:
+		}
+		if m.leader.Load() == 0 {
+			m.leader.Store(int32(firstProcess(m.command.Process.Pid)))
+			continue
+		}
+		out, _ := n.enter(context.Background(), m, "systemctl", "is-system-running").Output() // not zero while it starts
+		if state := strings.TrimSpace(string(out)); state == "running" || state == "degraded" {
+			return nil
+		}
+	}
+	jobs, _ := n.enter(context.Background(), m, "systemctl", "list-jobs").CombinedOutput() // for the reader only
+	return fmt.Errorf("%s did not boot in %s: see %s\n%s", n.Name, bootTimeout, n.LogFile(), jobs)
+}
+
+// firstProcess finds the process that is number 1 inside, among the children of
+// systemd-nspawn, which has another one while it sets up the container.
+func firstProcess(nspawn int) int {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", nspawn, nspawn))
+	if err != nil {
+		return 0
+	}
+	for _, child := range strings.Fields(string(data)) {
+		status, err := os.ReadFile("/proc/" + child + "/status")
+		if err != nil || !oneInside.Match(status) {
+			continue
+		}
+		pid, _ := strconv.Atoi(child) // the kernel's own number
+		return pid
+	}
+	return 0
+}
+
+var oneInside = regexp.MustCompile(`(?m)^NSpid:\s+\d+\s+1$`)
+
+// enter makes a command that runs inside. systemctl is told to use the bus: its
+// private socket does not always answer somebody from outside.
+func (n *Node) enter(ctx context.Context, m *machine, args ...string) *exec.Cmd {
+	command := exec.CommandContext(ctx, "nsenter", append([]string{"-t", strconv.Itoa(int(m.leader.Load())), "-a", "--"}, args...)...)
+	command.Env = append(os.Environ(), "SYSTEMCTL_FORCE_BUS=1")
+	return command
+}
+
+func (n *Node) current() *machine {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.machine
+}
+
+// On tells whether the node has power.
+func (n *Node) On() bool { return n.current() != nil }
+
+// Run runs a command inside the node and returns its output, the errors' one
+// included.
+func (n *Node) Run(args ...string) (string, error) {
+	m := n.current()
+	if m == nil || m.leader.Load() == 0 {
+		return "", fmt.Errorf("%s: the power is off", n.Name)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	command := n.enter(ctx, m, args...)
+	command.WaitDelay = time.Second
+	out, err := command.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%s: %s: %w: %s", n.Name, strings.Join(args, " "), err, bytes.TrimSpace(out))
+	}
+	return string(out), err
+}
+
+// Leader is the process, seen from outside, whose death is the node's.
+func (n *Node) Leader() int {
+	m := n.current()
+	if m == nil {
+		return 0
+	}
+	return int(m.leader.Load())
+}
+
+// PowerCut stops the node in an instant.
+func (n *Node) PowerCut() {
+	m := n.current()
+	if m == nil {
+		return
+	}
+	if leader := m.leader.Load(); leader != 0 {
+		_ = unix.Kill(int(leader), unix.SIGKILL) // it may have died by itself
+	} else {
+		_ = m.command.Process.Kill()
+	}
+	<-m.over
+}
+
+// WaitOff waits until the node is off by itself.
+func (n *Node) WaitOff(limit time.Duration) error {
+	m := n.current()
+	if m == nil {
+		return nil
+	}
+	select {
+	case <-m.over:
+		return nil
+	case <-time.After(limit):
+		return fmt.Errorf("%s still runs after %s", n.Name, limit)
+	}
+}
+
+// WatchdogFired is when the node's watchdog cut its power last, zero for never.
+func (n *Node) WatchdogFired() time.Time { return n.board.lastFired() }
+
+// LogFile holds the console and the journal of all lives of the node.
+func (n *Node) LogFile() string { return n.path("log") }
+
+// Log returns what is in LogFile.
+func (n *Node) Log() (string, error) {
+	data, err := os.ReadFile(n.LogFile())
+	return string(data), err
+}
+
+// Disk returns where a file of the node's disk is seen from outside.
+func (n *Node) Disk(name string) string { return n.path("root", name) }
+
+// remove takes everything of the node away.
+func (n *Node) remove() error {
+	n.PowerCut()
+	problems := []error{n.board.close()}
+	if err := unix.Unmount(n.path("root"), unix.MNT_DETACH); err != nil {
+		problems = append(problems, fmt.Errorf("disk of %s: %w", n.Name, err))
+	}
+	problems = append(problems, ip("netns del "+n.scope()))
+	for _, dir := range controllers() {
+		problems = append(problems, removeGroup(filepath.Join(dir, n.scope())))
+	}
+	return errors.Join(problems...)
+}
+
+// removeGroup removes a control group and those below it, which the kernel
+// lets go a moment after their last process.
+func removeGroup(dir string) error {
+	var err error
+	for range 100 {
+		if err = removeGroups(dir); err == nil {
+			return nil
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return err
+}
+
+func removeGroups(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			err = errors.Join(err, removeGroups(filepath.Join(dir, e.Name())))
+		}
+	}
+	return errors.Join(err, unix.Rmdir(dir))
+}
