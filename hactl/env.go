@@ -4,6 +4,10 @@ import (
 	"context"
 	"io"
 	"time"
+
+	"pveha/crm"
+	"pveha/hactl/whatif"
+	"pveha/internal/ha"
 )
 
 // Env is the machine and the cluster as the commands see them.
@@ -13,6 +17,16 @@ type Env struct {
 	Cluster Cluster
 	Editor  Editor
 	Watcher Watcher
+	// Picture takes a picture of the whole cluster, for the questions what
+	// would be and why; nil: there is nobody to ask.
+	Picture func(ctx context.Context) (Picture, error)
+}
+
+// Picture is a cluster at one moment. It can be asked, and nothing else: a
+// *whatif.Snapshot is one.
+type Picture interface {
+	Explain(sid ha.SID) (*crm.Explanation, error)
+	Fail(nodes ...string) (*whatif.Report, error)
 }
 
 // Clock is the time of this node.

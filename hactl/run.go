@@ -15,7 +15,7 @@ import (
 // ctx ended.
 func Run(ctx context.Context, env Env, stdio Stdio, args []string) int {
 	q := &Query{
-		Clock: env.Clock, Host: env.Host, Cluster: readOnly{env.Cluster}, Watcher: env.Watcher,
+		Clock: env.Clock, Host: env.Host, Cluster: readOnly{env.Cluster}, Watcher: env.Watcher, Picture: env.Picture,
 		Stdio: stdio, warned: map[string]bool{},
 	}
 	err := q.run(ctx, env.Editor, args)
@@ -36,6 +36,7 @@ type Query struct {
 	Host    Host
 	Cluster Cluster
 	Watcher Watcher
+	Picture func(ctx context.Context) (Picture, error)
 	Stdio   Stdio
 
 	warned map[string]bool // the files whose problems were told

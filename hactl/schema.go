@@ -105,6 +105,7 @@ var (
 	formatConfigID    = &format{check: checkConfigID}
 	formatConfigIDs   = &format{list: true, check: checkConfigID}
 	formatNode        = &format{check: checkNode}
+	formatNodes       = &format{list: true, check: checkNode}
 	formatHANodes     = &format{list: true, check: checkHANode}
 	resourceTypes     = []string{"ct", "vm"}
 	ruleTypes         = []string{"node-affinity", "resource-affinity"}

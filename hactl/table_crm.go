@@ -67,6 +67,8 @@ var waitOptions = []option{
 
 var motionOptions = with([]option{sidArg(completeSID), nodeArg("Target node.", completeOtherNode)}, waitOptions)
 
+var jsonOption = option{name: "json", kind: kindBoolean, help: "Print JSON, for programs."}
+
 var ownCommands = []command{
 	{
 		words: "status", family: familyOwn, help: "Display HA manager status.", read: status,
@@ -74,6 +76,23 @@ var ownCommands = []command{
 			boolOption("verbose", "Verbose output. Include complete CRM and LRM status (JSON).", "0"),
 			{name: "json", kind: kindBoolean, new: true, help: "Print the status as JSON, for programs."},
 			{name: "watch", kind: kindBoolean, new: true, help: "Show the status and keep it up to date. End with q or ^C."},
+		},
+	},
+	{
+		words: "explain", family: familyOwn, new: true, read: explain, args: []string{"sid"},
+		help:    "Tell why a resource is where it is, what each rule and score says for every node, and what would move it.",
+		options: []option{sidArg(completeSID), jsonOption},
+	},
+	{
+		words: "simulate", family: familyOwn, new: true, read: simulate,
+		help: "Tell what would become of the resources if nodes failed now: what would go where, what would not fit," +
+			" and which rules are in the way. Nothing is changed. Exit status 1 tells that something would not run or fit.",
+		options: []option{
+			{
+				name: "fail", kind: kindString, required: true, typetext: "<node>{,<node>}*",
+				help: "The nodes that fail, all at once.", format: formatNodes, complete: completeNode,
+			},
+			jsonOption,
 		},
 	},
 	{

@@ -12,6 +12,8 @@ import (
 	"golang.org/x/term"
 
 	"pveha/hactl"
+	"pveha/hactl/whatif"
+	"pveha/internal/pveenv"
 	"pveha/pmxcfsio"
 	"pveha/pmxcfsio/ipcc"
 )
@@ -60,7 +62,20 @@ func environment() (hactl.Env, func(), error) {
 	if err != nil {
 		return hactl.Env{}, nil, err
 	}
-	return hactl.Live(hactl.LiveConfig{FS: fs, IPC: cfg.IPC, Node: node, Root: os.Geteuid() == 0}), end, nil
+	env := hactl.Live(hactl.LiveConfig{FS: fs, IPC: cfg.IPC, Node: node, Root: os.Geteuid() == 0})
+	env.Picture = func(context.Context) (hactl.Picture, error) { return picture(node, fs) }
+	return env, end, nil
+}
+
+// picture takes a picture of the cluster through the environment of its master,
+// which is asked and nothing else.
+func picture(node string, fs *pmxcfsio.FS) (hactl.Picture, error) {
+	master, err := pveenv.NewCRM(pveenv.CRMConfig{Config: pveenv.Config{Node: node, Files: fs}})
+	if err != nil {
+		return nil, err
+	}
+	defer master.Close()
+	return whatif.Take(master)
 }
 
 // terminal is the terminal that the command was started from.
