@@ -65,6 +65,7 @@ func TestClientDistrustsTheMemoryItShares(t *testing.T) {
 			_ = c.response.messages.post()
 		},
 		"an answer larger than what was written": func(c *session) {
+			c.response.copyIn(chunkHeader*wordSize, putResponseHeader(nil, echo, 1000, 0))
 			put(c.response.word(0), 1000)
 			put(c.response.word(1), markComplete)
 			put(c.response.counter(writeOffset), 8)

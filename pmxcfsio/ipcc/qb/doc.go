@@ -3,9 +3,10 @@
 // /dev/shm, glibc's process-shared semaphores by futex, and one byte on the
 // socket per request, which is how a poll loop learns of it.
 //
-// It talks to libqb 2.0.4 and newer, whose layout has not changed up to 2.0.10;
-// Debian 12 has 2.0.6, Proxmox VE 9 has 2.0.8. The layout is that of a 64-bit
-// little-endian machine (amd64, arm64).
+// It talks to libqb 2.0.6 (Debian 12) and newer; 2.0.10 has the same layout and
+// the same names of files. The layout is that of a 64-bit little-endian machine
+// (amd64, arm64) with glibc's semaphores, which the libraries of Debian and
+// Proxmox VE use.
 //
 // Neither end trusts the other: what the shared memory says is checked before
 // it is used, a file that is cut short under the mapping is an error and not a

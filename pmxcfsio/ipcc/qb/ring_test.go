@@ -54,7 +54,7 @@ func TestARingIsFullAndThenIsNot(t *testing.T) {
 			}
 			held++
 		}
-		require.Equal(t, (len(writer.data)-wordSize)/(708), held)
+		require.Equal(t, (len(writer.data)-wordSize)/708, held)
 		require.EqualValues(t, held, reader.messages.value())
 		for range held {
 			require.True(t, reader.messages.tryWait())
