@@ -35,6 +35,9 @@ func (n *Node) WriteAt(name string, data []byte, offset int64) (int, error) {
 		if hit.limit >= 0 && hit.limit < int64(len(data)) {
 			data = data[:hit.limit]
 		}
+		if len(data) == 0 {
+			return 0 // the kernel sends no such write
+		}
 		stored := append([]byte(nil), data[:min(len(data), WriteSize)]...)
 		errno := n.change(&message{kind: msgWrite, path: name, data: stored, offset: uint32(offset)})
 		if errno == 0 {

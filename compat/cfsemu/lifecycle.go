@@ -55,6 +55,7 @@ func (c *Cluster) Start(name string) error {
 		return fmt.Errorf("cfsemu: pmxcfs on %s is running already", name)
 	}
 	n.state = StateStarting
+	run := n.run
 	ends := append([]Frontend(nil), n.frontends...)
 	c.mu.Unlock()
 	for i, f := range ends {
@@ -63,25 +64,37 @@ func (c *Cluster) Start(name string) error {
 				_ = started.Stopped(before == StateStopped) // the first error is the news
 			}
 			c.mu.Lock()
-			n.state = before
+			if n.run == run {
+				n.state = before
+			}
 			c.mu.Unlock()
 			return fmt.Errorf("cfsemu: pmxcfs on %s does not start: %w", name, err)
 		}
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.settle()
-	if at := c.now.Add(c.cfg.Timing.Start); at.After(c.now) {
-		run := n.run
-		c.schedule(at, func() {
-			if n.state == StateStarting && n.run == run {
-				c.join(n)
-			}
-		})
-		return nil
+	if state := n.state; n.run != run {
+		c.mu.Unlock()
+		_ = n.tellStopped(state) // those that were told before they had started
+		return fmt.Errorf("cfsemu: pmxcfs on %s was ended while it started", name)
 	}
-	c.join(n)
+	defer c.mu.Unlock()
+	c.joinLater(n)
 	return nil
+}
+
+// joinLater makes a started pmxcfs a member when it is ready.
+func (c *Cluster) joinLater(n *Node) {
+	at, run := c.now.Add(c.cfg.Timing.Start), n.run
+	if !at.After(c.now) {
+		c.join(n)
+		return
+	}
+	c.schedule(at, func() {
+		if n.state == StateStarting && n.run == run {
+			c.join(n)
+		}
+	})
 }
 
 // join makes a started pmxcfs a member.

@@ -513,3 +513,34 @@ func TestReplacingWhileItIsRead(t *testing.T) {
 		})
 	}
 }
+
+// Facts 3.3 and 6.3: the kernel cuts long writes into pieces of 128 KiB, each
+// a change of its own, of new files and old ones.
+func TestWritesAreCutByTheKernel(t *testing.T) {
+	b := newBed(t, 0, cfsemu.Timing{})
+	const name = "ha/rules.cfg"
+	counter := func() (n int) {
+		_, after, _ := strings.Cut(b.read(2, ".version"), `"`+name+`": `)
+		fmt.Sscan(after, &n)
+		return n
+	}
+	long := strings.Repeat("x", 300<<10)
+	before := counter()
+	b.write(1, name, long)
+	require.Equal(t, 1+3, counter()-before, "created and written")
+	before = counter()
+	b.write(1, name, long)
+	require.Equal(t, 1+3, counter()-before, "emptied and written")
+	require.Equal(t, long, b.read(2, name))
+	before = counter()
+	_, err := os.ReadFile(b.path(1, name))
+	require.NoError(t, err)
+	require.NoError(t, utime(b.path(1, name), 7))
+	require.Equal(t, 1, counter()-before)
+	fd, err := unix.Open(b.path(1, name), unix.O_WRONLY|unix.O_APPEND|unix.O_CLOEXEC, 0)
+	require.NoError(t, err)
+	_, err = unix.Write(fd, []byte("tail"))
+	require.NoError(t, err)
+	require.NoError(t, unix.Close(fd))
+	require.Equal(t, long+"tail", b.read(3, name))
+}

@@ -214,7 +214,7 @@ func (m *nodeMount) abort() error {
 	if closeErr := unix.Close(fd); closeErr != nil {
 		return closeErr
 	}
-	if err != nil && !errors.Is(err, unix.EBUSY) {
+	if err != nil && !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.EINVAL) { // somebody else may have unmounted it
 		return fmt.Errorf("cut the connection of %s: %w", m.dir, err)
 	}
 	return nil
