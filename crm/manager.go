@@ -37,7 +37,8 @@ type Manager struct {
 	fullyDisarmed    bool
 
 	progress func()          // the round has come a step further
-	written  []byte          // the last status that was written, but for its time
+	written  bool            // the status in memory is the written one, but for its time
+	before   []byte          // its text at the beginning of an extra round; nil: it has to be written
 	extra    bool            // this round is one that an event brought
 	said     map[string]bool // complaints since the last full round began
 }
@@ -96,7 +97,11 @@ func (m *Manager) Round() error {
 func (m *Manager) ExtraRound() error { return m.round(true) }
 
 func (m *Manager) round(extra bool) error {
-	m.extra = extra
+	m.extra, m.before = extra, nil
+	if extra && m.written {
+		m.before = m.text()
+	}
+	m.written = false
 	members, err := m.env.Members()
 	if err != nil {
 		return err
@@ -315,20 +320,28 @@ func (m *Manager) compileRules(r *round, groups *hacfg.Groups, digest string) er
 // changed.
 func (m *Manager) writeStatus() error {
 	m.progress()
+	if m.before == nil || !bytes.Equal(m.before, m.text()) {
+		m.collect()
+		m.status.Timestamp = m.env.Now()
+		if err := m.env.WriteManagerStatus(m.status); err != nil {
+			return err
+		}
+	}
+	m.written = true
+	return nil
+}
+
+// collect brings the status up to date.
+func (m *Manager) collect() {
 	m.status.NodeStatus = m.nodes.Statuses()
 	m.status.ServiceStatus = m.services
+}
+
+// text returns the status as it is written, without its time.
+func (m *Manager) text() []byte {
+	m.collect()
 	m.status.Timestamp = 0
-	content := m.status.Encode()
-	if m.extra && bytes.Equal(content, m.written) {
-		return nil
-	}
-	m.status.Timestamp = m.env.Now()
-	m.written = nil // after an error nobody knows what is there
-	if err := m.env.WriteManagerStatus(m.status); err != nil {
-		return err
-	}
-	m.written = content
-	return nil
+	return m.status.Encode()
 }
 
 // fencing reports whether a node waits to be fenced.
