@@ -17,9 +17,21 @@ import (
 // status is none of its events at all.
 func (c *CRM) Run(ctx context.Context) {
 	seen := statusFilter{read: c.read}
+	var places map[uint32]pmxcfsio.Guest
 	c.run(ctx, pmxcfsio.WatchConfig{Nodes: c.watchedNodes}, nil, func(e pmxcfsio.Event) bool {
-		if e.Change != pmxcfsio.FileChanged {
-			return e.Change != pmxcfsio.MountLost
+		switch e.Change {
+		case pmxcfsio.MountLost:
+			return false
+		case pmxcfsio.MountBack, pmxcfsio.QuorumChanged, pmxcfsio.MembersChanged:
+			return true
+		case pmxcfsio.GuestsChanged:
+			guests, err := c.fs.Guests(ctx)
+			if err == nil && samePlaces(places, guests.ByID) {
+				return false // a configuration was changed, as happens all the time
+			}
+			places = guests.ByID
+			return true
+		case pmxcfsio.FileChanged:
 		}
 		switch e.File {
 		case pmxcfsio.CommandsFile:

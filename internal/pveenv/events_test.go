@@ -88,13 +88,18 @@ func TestWhatWakesACRM(t *testing.T) {
 	requireWoken(t, env.waker, "the status of an LRM")
 	quiet(t, env.waker)
 
+	require.NoError(t, n.Rename("nodes/node1/qemu-server/101.conf", "nodes/node3/qemu-server/101.conf"))
+	requireWoken(t, env.waker, "a guest that moved")
+	quiet(t, env.waker)
+
 	// What says nothing new.
+	require.NoError(t, n.Replace("nodes/node3/qemu-server/101.conf", []byte("cores: 8\n")))
 	status.Timestamp = 110
 	require.NoError(t, n.Replace(pmxcfsio.LRMStatusFile("node1"), status.Encode()))
 	require.NoError(t, n.Replace(pmxcfsio.ManagerStatusFile, (&ha.ManagerStatus{Timestamp: 5}).Encode()))
 	require.NoError(t, n.Replace(pmxcfsio.CommandsFile, nil))
 	time.Sleep(1200 * time.Millisecond)
-	require.False(t, woken(env.waker), "a status that was only written again, its own status, an empty queue")
+	require.False(t, woken(env.waker), "a status that was only written again, its own status, an empty queue, a guest's configuration")
 
 	status.Mode = ha.ModeMaintenance
 	require.NoError(t, n.Replace(pmxcfsio.LRMStatusFile("node1"), status.Encode()))

@@ -59,7 +59,7 @@ func (n *node) Services() (map[ha.SID]ha.ServiceConfig, string, error) {
 func (c *cachedResources) join(file *hacfg.Resources, guests map[uint32]pmxcfsio.Guest) map[ha.SID]ha.ServiceConfig {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.joined == file && maps.Equal(c.guests, guests) {
+	if c.joined == file && samePlaces(c.guests, guests) {
 		return c.services
 	}
 	services := make(map[ha.SID]ha.ServiceConfig, len(file.ByID))
@@ -73,8 +73,16 @@ func (c *cachedResources) join(file *hacfg.Resources, guests map[uint32]pmxcfsio
 		service.Node = guest.Node
 		services[sid] = service
 	}
-	c.joined, c.guests, c.services = file, maps.Clone(guests), services
+	c.joined, c.guests, c.services = file, guests, services
 	return services
+}
+
+// samePlaces reports whether the same guests are in the same places, whatever
+// was changed in their configurations.
+func samePlaces(a, b map[uint32]pmxcfsio.Guest) bool {
+	return maps.EqualFunc(a, b, func(a, b pmxcfsio.Guest) bool {
+		return a.Node == b.Node && a.Type == b.Type
+	})
 }
 
 // last returns the services as they were last known, nil before that.

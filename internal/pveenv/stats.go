@@ -74,9 +74,11 @@ func number(text string) float64 {
 	return x
 }
 
-// memory reads an amount of memory, without a fraction.
-func memory(text string) uint64 {
-	x := math.Trunc(number(text))
+// memory reads an amount of memory.
+func memory(text string) uint64 { return whole(number(text)) }
+
+// whole drops the fraction of an amount, and what is no amount.
+func whole(x float64) uint64 {
 	switch {
 	case !(x > 0): // NaN too
 		return 0
@@ -243,9 +245,7 @@ func (c *CRM) StaticNodes() (map[string]usage.NodeStats, error) {
 		var info struct{ CPUs, Memory looseNumber }
 		switch err := c.published(name, "static-info", &info); {
 		case err == nil:
-			nodes[name] = usage.NodeStats{
-				MaxCPU: float64(info.CPUs), MaxMem: memory(string(strconv.AppendFloat(nil, float64(info.Memory), 'f', -1, 64))),
-			}
+			nodes[name] = usage.NodeStats{MaxCPU: float64(info.CPUs), MaxMem: whole(float64(info.Memory))}
 		case errors.Is(err, errNotJSON):
 			c.log(ha.LevelErr, "unable to decode static node info for '%s' - %v", name, err)
 		case !errors.Is(err, pmxcfsio.ErrAbsent):
