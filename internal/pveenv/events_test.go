@@ -164,7 +164,9 @@ func TestALossOfQuorumIsToldWithItsReason(t *testing.T) {
 	require.True(t, env.TakeAgentLock())
 	wd, err := env.OpenWatchdog()
 	require.NoError(t, err)
+	env.links.mu.Lock()
 	env.links.known["eno1"] = linkState{since: w.clock.Now()}
+	env.links.mu.Unlock()
 	env.linksChanged()
 	require.NoError(t, w.cluster.Partition("node1"))
 	require.False(t, env.Quorate())
