@@ -34,6 +34,14 @@ type Config struct {
 	// of either stack calls an LRM dead whose status is older than 30 seconds.
 	// Zero: the status is written in every full round, as the Perl stack does.
 	StatusRefresh ha.Epoch
+	// LockGrace is for how long, in seconds, the watchdog is updated after the
+	// last refresh of the lock while it cannot be refreshed: so much longer may
+	// the cluster file system be away before the node is reset. With the 60
+	// seconds of the multiplexer and the timeout of the device it must stay well
+	// below the 120 seconds for which nobody else can have the lock. Zero: the
+	// watchdog is updated with a refresh only, as in the Perl stack, whose node
+	// does not outlive a minute.
+	LockGrace ha.Epoch
 	// Adopted are orders that an earlier process of this daemon has started and
 	// whose results are still to come. They count as running.
 	Adopted []Order
@@ -45,6 +53,7 @@ type LRM struct {
 	agent   Agent
 	process *Process
 	refresh ha.Epoch // of the status, see Config
+	grace   ha.Epoch // of the lock, see Config
 
 	state      ha.LRMState
 	stateSince ha.Epoch
@@ -62,6 +71,7 @@ type LRM struct {
 	pace           ha.Pace
 	full           bool     // this round counts, see ha.Pace
 	tried          ha.Epoch // last try for the lock
+	held           ha.Epoch // begin of the last refresh of the lock that succeeded
 	idle           int      // full rounds in which there was nothing to do
 	refreshed      bool     // the view of the cluster file system is consistent
 	stopping       bool
@@ -78,6 +88,7 @@ func New(env Env, agent Agent, cfg Config) *LRM {
 		agent:   agent,
 		process: cfg.Process,
 		refresh: cfg.StatusRefresh,
+		grace:   cfg.LockGrace,
 		state:   ha.LRMStartup,
 		mode:    ha.ModeActive,
 		queue:   map[ha.SID]*job{},

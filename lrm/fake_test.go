@@ -29,6 +29,7 @@ type world struct {
 	wallStep ha.Epoch // by which somebody has set the wall clock
 	wake     ha.Epoch // ends a wait after so many seconds, 0: nothing does
 	watched  bool     // the deaths of guests are noticed
+	onSleep  func()   // in every second of a wait
 
 	quorate bool
 	refresh bool
@@ -180,7 +181,7 @@ func (w *world) Monotonic() ha.Epoch { return w.now }
 
 func (w *world) Sleep(seconds int64) {
 	w.add("sleep %d", seconds)
-	w.now += ha.Epoch(seconds)
+	w.pass(w.now + ha.Epoch(seconds))
 }
 
 func (w *world) SleepUntil(t ha.Epoch) (woken bool) {
@@ -189,8 +190,18 @@ func (w *world) SleepUntil(t ha.Epoch) (woken bool) {
 	if woken {
 		t = w.now + w.wake
 	}
-	w.now = max(w.now, t)
+	w.pass(t)
 	return woken
+}
+
+// pass lets time pass, second by second.
+func (w *world) pass(until ha.Epoch) {
+	for w.now < until {
+		w.now++
+		if w.onSleep != nil {
+			w.onSleep()
+		}
+	}
 }
 
 func (w *world) GuestAlive(sid ha.SID) (alive, known bool) {

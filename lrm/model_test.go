@@ -281,7 +281,7 @@ func (h *history) startDaemon() {
 	h.leaving = ""
 	h.told = map[string]bool{}
 	h.ended = nil
-	h.daemon = lrm.New(h, h, lrm.Config{})
+	h.daemon = lrm.New(h, h, lrm.Config{LockGrace: map[bool]ha.Epoch{true: 20}[h.events]})
 }
 
 // processEnds is the multiplexer seeing a client go without a goodbye.

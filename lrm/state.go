@@ -13,7 +13,11 @@ func (l *LRM) changeState() error {
 		l.activateOr(ha.LRMWaitForAgentLock)
 		return nil
 	case ha.LRMLostAgentLock:
-		if fenced || !l.env.Quorate() {
+		if fenced {
+			return nil
+		}
+		if !l.env.Quorate() {
+			l.spare()
 			return nil
 		}
 		l.activateOr(ha.LRMLostAgentLock)
@@ -143,10 +147,12 @@ const (
 func (l *LRM) takeLock() bool {
 	start := l.env.Monotonic()
 	for try := 1; ; try++ {
+		begin := l.env.Monotonic()
 		if l.env.TakeAgentLock() {
-			l.tried = l.env.Monotonic()
+			l.held, l.tried = begin, l.env.Monotonic()
 			return l.protect()
 		}
+		l.spare()
 		if try == lockTries || l.env.Monotonic()-start > lockSeconds {
 			return false
 		}
@@ -170,10 +176,24 @@ func (l *LRM) progress() {
 	}
 	l.tried = now
 	if !l.env.TakeAgentLock() {
+		l.spare()
 		return // the next full round tries harder, or enters lost_agent_lock
 	}
+	l.held = now
 	if err := l.watchdog.Update(); err != nil {
 		l.log(ha.LevelErr, "", "watchdog update failed - %v", err)
+	}
+}
+
+// spare updates the watchdog for a while though the lock could not be refreshed:
+// nobody else can have it yet, and what keeps it from being refreshed may soon
+// be over. It must not be called when the node is to be fenced.
+func (l *LRM) spare() {
+	if l.watchdog == nil || l.env.Monotonic()-l.held >= l.grace {
+		return
+	}
+	if err := l.watchdog.Update(); err != nil {
+		l.complain(ha.LevelErr, "", "watchdog update failed - %v", err)
 	}
 }
 

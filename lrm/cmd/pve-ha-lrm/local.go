@@ -27,6 +27,13 @@ const actionProgram = "/usr/libexec/pveha/guest-action"
 // status command calls an LRM dead when it is older than 30.
 const statusRefresh = 25
 
+// lockGrace is for how long the watchdog is updated without a refresh of the
+// lock, in seconds. A cluster file system that is away for a minute then costs
+// no node: the last refresh is up to 10 seconds older than the loss, and the
+// multiplexer waits for 60. With those and the device's 10 the node is dead
+// after 90 seconds, 30 before another can have its lock.
+const lockGrace = 20
+
 // local is the daemon with all that belongs to it.
 type local struct {
 	*lrm.LRM
@@ -70,7 +77,9 @@ func open(log func(ha.Entry)) (daemon.Loop, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	l.runs.Go(func() { l.env.Run(ctx) })
-	l.LRM = lrm.New(l.env, agent.New(agents), lrm.Config{StatusRefresh: statusRefresh, Adopted: pool.Adopted()})
+	l.LRM = lrm.New(l.env, agent.New(agents), lrm.Config{
+		StatusRefresh: statusRefresh, LockGrace: lockGrace, Adopted: pool.Adopted(),
+	})
 	return l, nil
 }
 
