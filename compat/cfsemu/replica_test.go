@@ -3,6 +3,7 @@ package cfsemu
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -86,6 +87,7 @@ func TestReplicasAgree(t *testing.T) {
 					return
 				default:
 					clock.Advance(time.Second)
+					runtime.Gosched()
 				}
 			}
 		}()

@@ -38,6 +38,13 @@ func (b *bed) write(node int, name, text string) {
 	require.NoError(b.t, os.WriteFile(b.path(node, name), []byte(text), 0o640))
 }
 
+// writeBeside writes without the kernel, which tells of a closed descriptor
+// late: the writer's own would count as open for a moment.
+func (b *bed) writeBeside(node int, name, text string) {
+	b.t.Helper()
+	require.NoError(b.t, b.cluster.Nodes()[node-1].Write(name, []byte(text)))
+}
+
 func (b *bed) read(node int, name string) string {
 	b.t.Helper()
 	data, err := os.ReadFile(b.path(node, name))
@@ -440,9 +447,9 @@ func TestTimesThroughTheKernel(t *testing.T) {
 func TestRenameOverAnOpenFile(t *testing.T) {
 	b := newBed(t, 0, cfsemu.Timing{})
 	const name = "ha/manager_status"
-	b.write(1, name, "old")
+	b.writeBeside(1, name, "old")
 	replace := func(node int, text string) {
-		b.write(node, name+".tmp", text)
+		b.writeBeside(node, name+".tmp", text)
 		require.NoError(t, os.Rename(b.path(node, name+".tmp"), b.path(node, name)))
 	}
 	counter := func() (n int) {
@@ -517,12 +524,7 @@ func TestReplacingWhileItIsRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBed(t, 0, cfsemu.Timing{})
-			// Written beside the mount, because the kernel tells of a closed
-			// descriptor late: the writer's own would count as open.
-			write := func(name, letter string) {
-				require.NoError(t, b.cluster.Node("node1").Write(name, []byte(strings.Repeat(letter, 100))))
-			}
-			write("f", "a")
+			b.writeBeside(1, "f", strings.Repeat("a", 100))
 			done := make(chan struct{})
 			var readers sync.WaitGroup
 			var mu sync.Mutex
@@ -555,7 +557,7 @@ func TestReplacingWhileItIsRead(t *testing.T) {
 				if enough {
 					break
 				}
-				write("f.tmp", string(rune('a'+i%26)))
+				b.writeBeside(1, "f.tmp", strings.Repeat(string(rune('a'+i%26)), 100))
 				require.NoError(t, os.Rename(b.path(1, "f.tmp"), b.path(1, "f")))
 			}
 			close(done)
