@@ -85,12 +85,19 @@ func (s *scanner) option(arg string) {
 	}
 	if !inline {
 		value = s.next()
-		if optional && isOption(value) {
+		if optional && (isOption(value) || o.new && !isBoolean(value)) {
 			s.args = append([]string{value}, s.args...)
 			value = ""
 		}
 	}
 	s.take(o, value)
+}
+
+// isBoolean tells whether an argument can be the value of a boolean option. The
+// options of the Perl command take any.
+func isBoolean(value string) bool {
+	_, ok := parseBoolean(value)
+	return ok
 }
 
 // find returns the option that a name stands for. It complains when there is

@@ -2,6 +2,7 @@ package hactl
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,7 @@ func lint(ctx context.Context, q *Query, _ params) error {
 	if err := l.run(ctx); err != nil {
 		return err
 	}
+	l.sort()
 	for _, f := range l.findings {
 		place := path(f.file)
 		if f.line > 0 {
@@ -54,6 +56,20 @@ func lint(ctx context.Context, q *Query, _ params) error {
 		return &exitError{exitProblem}
 	}
 	return nil
+}
+
+// sort brings the problems of a file together, in the order of its lines. The
+// files stay in the order in which they were looked at.
+func (l *linter) sort() {
+	order := map[string]int{}
+	for _, f := range l.findings {
+		if _, ok := order[f.file]; !ok {
+			order[f.file] = len(order)
+		}
+	}
+	slices.SortStableFunc(l.findings, func(a, b finding) int {
+		return cmp.Or(cmp.Compare(order[a.file], order[b.file]), cmp.Compare(a.line, b.line))
+	})
 }
 
 func (l *linter) add(file string, line int, format string, args ...any) {
@@ -111,14 +127,14 @@ func (l *linter) problem(file string, p *hacfg.Problem) {
 	message := p.Message()
 	switch p.Kind {
 	case cfgparse.IgnoredLine, cfgparse.IgnoredSetting, cfgparse.IgnoredFenceLine:
-		message = "line is ignored: " + message
 	case cfgparse.SkippedSection, cfgparse.BrokenSection:
 		message = fmt.Sprintf("section '%s' is ignored: %s", p.Section(), message)
 	case cfgparse.BadValue:
 		message = fmt.Sprintf("'%s' of section '%s' is ignored: %s", p.Key(), p.Section(), message)
 	case cfgparse.Other:
+		message = strings.TrimPrefix(message, "parse error in '"+path(file)+"' - ")
 	}
-	l.add(file, p.Line(), "%s", strings.TrimSpace(message))
+	l.add(file, p.Line(), "%s", strings.Join(strings.Fields(message), " "))
 }
 
 func sectionID(s cfgparse.Section) string { return s.ID }
@@ -138,7 +154,7 @@ func (l *linter) checkResources(ctx context.Context) (err error) {
 		case !ok:
 			l.add(file, line, "resource '%s' has no guest", sid)
 		case typ != sid.Type():
-			l.add(file, line, "resource '%s' is no such guest: %s is a %s", sid, sid.Name(), typ)
+			l.add(file, line, "resource '%s': guest %s is of type %s", sid, sid.Name(), typ)
 		}
 	}
 	return nil

@@ -94,7 +94,7 @@ func paragraph(text string) string {
 
 // man writes the section about a command.
 func (c *command) man(b *strings.Builder) {
-	fmt.Fprintf(b, ".SS \"%s\"\n", roff(strings.TrimSpace(strings.TrimSuffix(c.synopsis(exeName+" "+c.words, c.new), "\n"))))
+	fmt.Fprintf(b, ".SS \"%s\"\n", roff(strings.TrimSpace(strings.TrimSuffix(c.synopsis(exeName+" "+c.words, true), "\n"))))
 	help := c.help
 	if c.new {
 		help += newMark

@@ -180,8 +180,8 @@ func loadRows(nodes []whatif.NodeLoad) (rows []object, tight []string) {
 	for _, n := range nodes {
 		rows = append(rows, object{
 			"node": n.Node, "guests": n.Guests,
-			"memory": fmt.Sprintf("%s -> %s of %s", gibibytes(n.MemBefore), gibibytes(n.MemAfter), gibibytes(n.MemSize)),
-			"cores":  fmt.Sprintf("%g -> %g of %g", n.CPUBefore, n.CPUAfter, n.CPUSize),
+			"memory": fmt.Sprintf("%s -> %s of %s", gibibytes(n.MemBefore), gibibytes(n.MemAfter), known(gibibytes(n.MemSize), n.MemSize > 0)),
+			"cores":  fmt.Sprintf("%g -> %g of %s", n.CPUBefore, n.CPUAfter, known(fmt.Sprint(n.CPUSize), n.CPUSize > 0)),
 		})
 		if !n.MemFits() {
 			tight = append(tight, fmt.Sprintf("the memory of the guests on %s: %s of %s", n.Node, gibibytes(n.MemAfter), gibibytes(n.MemSize)))
@@ -191,6 +191,13 @@ func loadRows(nodes []whatif.NodeLoad) (rows []object, tight []string) {
 		}
 	}
 	return rows, tight
+}
+
+func known(size string, isKnown bool) string {
+	if !isKnown {
+		return "unknown"
+	}
+	return size
 }
 
 func gibibytes(n uint64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }

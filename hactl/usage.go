@@ -83,7 +83,11 @@ func (c *command) synopsis(prefix string, withNew bool) string {
 func (c *command) fullHelp(prefix string, withNew bool) string {
 	var b strings.Builder
 	b.WriteString("USAGE: " + c.synopsis(prefix, withNew))
-	b.WriteString("\n" + wrap("  ", "  ", c.help) + "\n\n")
+	help := c.help
+	if c.new {
+		help += newMark
+	}
+	b.WriteString("\n" + wrap("  ", "  ", help) + "\n\n")
 	for _, name := range c.args {
 		b.WriteString(c.option(name).describe("<" + name + ">"))
 	}

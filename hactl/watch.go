@@ -155,6 +155,9 @@ func (q *Query) screen(ctx context.Context) string {
 	var b strings.Builder
 	b.WriteString(screenHome)
 	for _, line := range lines {
+		if runes := []rune(line); columns > 0 && len(runes) > columns {
+			line = string(runes[:columns])
+		}
 		b.WriteString(line + screenEOL)
 	}
 	b.WriteString("q: quit" + screenEOS)
