@@ -15,6 +15,7 @@ import (
 
 	"pveha/compat/cfsemu"
 	"pveha/compat/cfsemu/fusemount"
+	"pveha/compat/cfsemu/ipcserve"
 )
 
 // Config describes a cluster.
@@ -36,6 +37,7 @@ type Cluster struct {
 
 	Files  *cfsemu.Cluster
 	mounts *fusemount.Mounts
+	ipc    *ipcserve.Servers
 	Ledger *Ledger
 
 	down     atomic.Bool
@@ -99,6 +101,14 @@ func (c *Cluster) mount() error {
 		return fmt.Errorf("share %s: %w", dir, err)
 	}
 	c.mounts, err = fusemount.Mount(files, fusemount.Config{Dir: dir, Cache: fusemount.MeasuredCache})
+	if err != nil {
+		return err
+	}
+	namespaces := map[string]string{}
+	for _, n := range c.nodes {
+		namespaces[n.Name] = "/run/netns/" + n.scope()
+	}
+	c.ipc, err = ipcserve.Serve(files, ipcserve.Config{NetNS: namespaces})
 	return err
 }
 
@@ -155,10 +165,22 @@ func (c *Cluster) boot(n *Node) error {
 // Boot switches a node on again.
 func (c *Cluster) Boot(name string) error { return c.boot(c.Node(name)) }
 
-// powerLost is called when a node went off, whatever the reason.
+// powerLost ends the cluster file system of a node that lost its power.
 func (c *Cluster) powerLost(n *Node) {
 	if err := c.Files.PowerOff(n.Name); err != nil && !c.closing() {
 		c.problem(fmt.Errorf("%s goes off: %w", n.Name, err))
+	}
+}
+
+// shutDown ends the cluster file system of a node that went down in order, as
+// its service manager does: it says goodbye.
+func (c *Cluster) shutDown(n *Node) {
+	err := c.Files.StopCorosync(n.Name)
+	if c.Files.Node(n.Name).State() == cfsemu.StateRunning {
+		err = errors.Join(err, c.Files.Stop(n.Name))
+	}
+	if err != nil && !c.closing() {
+		c.problem(fmt.Errorf("%s shuts down: %w", n.Name, err))
 	}
 }
 
@@ -193,6 +215,9 @@ func (c *Cluster) Close() error {
 	var problems []error
 	for _, n := range c.nodes {
 		problems = append(problems, n.remove())
+	}
+	if c.ipc != nil {
+		problems = append(problems, c.ipc.Close())
 	}
 	if c.mounts != nil {
 		problems = append(problems, c.mounts.Close())

@@ -67,8 +67,13 @@ func (l *Layer) Machine() error {
 		l.Link("/"+program, "usr/bin/"+standInVM),
 		l.Link("/"+program, "usr/bin/"+standInCT),
 		l.Link("/"+program, "usr/sbin/"+standInMux),
+		l.Link("/"+program, "usr/sbin/"+standInHands),
 		l.Write("etc/systemd/journald.conf.d/rate.conf",
 			"[Journal]\nStorage=volatile\nRateLimitIntervalSec=0\n", 0o644),
+		// Mounts stay to the end of a shutdown, as the daemons need them.
+		l.Write("etc/systemd/system/mount.d/keep.conf", "[Unit]\nDefaultDependencies=no\n", 0o644),
+		l.Unit("remote-hands", insideUnit),
+		l.Unit("copy-journal", journalUnit),
 		l.Unit("pve-cluster", clusterUnit),
 	}
 	return errors.Join(problems...)

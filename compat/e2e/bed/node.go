@@ -26,6 +26,9 @@ const rebootStatus = 133
 // its own: a mount that comes later shows in a folder, but not on one.
 const pveInside = "/srv/pve"
 
+// cutTimeout bounds how long the kernel may take to end all processes.
+const cutTimeout = 20 * time.Second
+
 // bootTimeout bounds how long a node may take from power to a running systemd.
 const bootTimeout = 20 * time.Second
 
@@ -143,26 +146,7 @@ func (n *Node) PowerOn() error {
 	n.machine = m
 	n.mu.Unlock()
 	go n.follow(m)
-	if err := n.waitForSystemd(m); err != nil {
-		return err
-	}
-	return n.record(m)
-}
-
-// record appends the journal to the log for as long as the machine is on.
-func (n *Node) record(m *machine) error {
-	log, err := os.OpenFile(n.LogFile(), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	journal := n.enter(context.Background(), m, "journalctl", "--no-pager", "-f", "-n", "all", "-o", "short-iso-precise")
-	journal.Stdout, journal.Stderr = log, log
-	if err := journal.Start(); err != nil {
-		return err
-	}
-	go func() { _ = journal.Wait() }() // it dies with the machine
-	return nil
+	return n.waitForSystemd(m)
 }
 
 // controllers are the folders in which a container gets a control group of its
@@ -216,13 +200,17 @@ func (n *Node) start() (*machine, error) {
 func (n *Node) follow(m *machine) {
 	_ = m.command.Wait() // the status tells
 	m.status = m.command.ProcessState.ExitCode()
+	if m.status == 0 || m.status == rebootStatus {
+		n.cluster.shutDown(n)
+	} else {
+		n.cluster.powerLost(n)
+	}
 	n.mu.Lock()
 	if n.machine == m {
 		n.machine = nil
 	}
 	n.mu.Unlock()
 	close(m.over)
-	n.cluster.powerLost(n)
 	if m.status == rebootStatus && !n.cluster.closing() {
 		if err := n.cluster.boot(n); err != nil {
 			n.cluster.problem(err)
@@ -231,7 +219,9 @@ func (n *Node) follow(m *machine) {
 }
 
 func (n *Node) waitForSystemd(m *machine) error {
-	for deadline := time.Now().Add(bootTimeout); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	ctx, cancel := context.WithTimeout(context.Background(), bootTimeout)
+	defer cancel()
+	for ; ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
 		select {
 		case <-m.over:
 			return fmt.Errorf("%s ended while it booted: see %s", n.Name, n.LogFile())
@@ -241,13 +231,15 @@ func (n *Node) waitForSystemd(m *machine) error {
 			m.leader.Store(int32(firstProcess(m.command.Process.Pid)))
 			continue
 		}
-		out, _ := n.enter(context.Background(), m, "systemctl", "is-system-running").Output() // not zero while it starts
-		if state := strings.TrimSpace(string(out)); state == "running" || state == "degraded" {
+		a, _ := n.ask(ctx, []string{"systemctl", "is-system-running"}) // fails while it starts
+		if state := strings.TrimSpace(a.Output); state == "running" || state == "degraded" {
 			return nil
 		}
 	}
-	jobs, _ := n.enter(context.Background(), m, "systemctl", "list-jobs").CombinedOutput() // for the reader only
-	return fmt.Errorf("%s did not boot in %s: see %s\n%s", n.Name, bootTimeout, n.LogFile(), jobs)
+	ctx, cancel = context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	jobs, _ := n.ask(ctx, []string{"systemctl", "list-jobs"}) // for the reader only
+	return fmt.Errorf("%s did not boot in %s: see %s\n%s", n.Name, bootTimeout, n.LogFile(), jobs.Output)
 }
 
 // firstProcess finds the process that is number 1 inside, among the children of
@@ -270,14 +262,6 @@ func firstProcess(nspawn int) int {
 
 var oneInside = regexp.MustCompile(`(?m)^NSpid:\s+\d+\s+1$`)
 
-// enter makes a command that runs inside. systemctl is told to use the bus: its
-// private socket does not always answer somebody from outside.
-func (n *Node) enter(ctx context.Context, m *machine, args ...string) *exec.Cmd {
-	command := exec.CommandContext(ctx, "nsenter", append([]string{"-t", strconv.Itoa(int(m.leader.Load())), "-a", "--"}, args...)...)
-	command.Env = append(os.Environ(), "SYSTEMCTL_FORCE_BUS=1")
-	return command
-}
-
 func (n *Node) current() *machine {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -286,24 +270,6 @@ func (n *Node) current() *machine {
 
 // On tells whether the node has power.
 func (n *Node) On() bool { return n.current() != nil }
-
-// Run runs a command inside the node and returns its output, the errors' one
-// included.
-func (n *Node) Run(args ...string) (string, error) {
-	m := n.current()
-	if m == nil || m.leader.Load() == 0 {
-		return "", fmt.Errorf("%s: the power is off", n.Name)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	command := n.enter(ctx, m, args...)
-	command.WaitDelay = time.Second
-	out, err := command.CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("%s: %s: %w: %s", n.Name, strings.Join(args, " "), err, bytes.TrimSpace(out))
-	}
-	return string(out), err
-}
 
 // Leader is the process, seen from outside, whose death is the node's.
 func (n *Node) Leader() int {
@@ -314,7 +280,8 @@ func (n *Node) Leader() int {
 	return int(m.leader.Load())
 }
 
-// PowerCut stops the node in an instant.
+// PowerCut stops the node in an instant, its cluster file system included: a
+// process that waits for that could not be killed.
 func (n *Node) PowerCut() {
 	m := n.current()
 	if m == nil {
@@ -325,7 +292,24 @@ func (n *Node) PowerCut() {
 	} else {
 		_ = m.command.Process.Kill()
 	}
-	<-m.over
+	if n.current() == m {
+		n.cluster.powerLost(n)
+	}
+	select {
+	case <-m.over:
+	case <-time.After(cutTimeout):
+		n.cluster.problem(fmt.Errorf("%s has no power and still lives after %s:\n%s", n.Name, cutTimeout, remains(int(m.leader.Load()))))
+	}
+}
+
+// remains tells what keeps a killed machine from being gone.
+func remains(leader int) string {
+	if leader == 0 {
+		return "its first process is not known"
+	}
+	out, _ := exec.Command("ps", "-o", "pid,ppid,stat,wchan:32,args", "--ppid", strconv.Itoa(leader), "-p", strconv.Itoa(leader)).CombinedOutput() // for the reader only
+	stack, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stack", leader))
+	return string(out) + string(stack)
 }
 
 // WaitOff waits until the node is off by itself.
@@ -346,7 +330,7 @@ func (n *Node) WaitOff(limit time.Duration) error {
 func (n *Node) WatchdogFired() time.Time { return n.board.lastFired() }
 
 // LogFile holds the console and the journal of all lives of the node.
-func (n *Node) LogFile() string { return n.path("log") }
+func (n *Node) LogFile() string { return n.path("board", "log") }
 
 // Log returns what is in LogFile.
 func (n *Node) Log() (string, error) {

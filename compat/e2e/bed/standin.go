@@ -14,6 +14,7 @@ import (
 // which it is started.
 const (
 	standInMux    = "watchdog-mux"
+	standInHands  = "remote-hands"
 	standInAction = "guest-action"
 	standInVM     = "qemu-system-standin"
 	standInCT     = "lxc-standin"
@@ -25,6 +26,8 @@ func StandIn() {
 	switch filepath.Base(os.Args[0]) {
 	case standInMux:
 		os.Exit(runMux())
+	case standInHands:
+		os.Exit(runHands())
 	case standInAction:
 		os.Exit(runAction(os.Args[1:]))
 	case standInVM, standInCT:
