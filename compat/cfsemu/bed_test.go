@@ -62,9 +62,9 @@ func errno(t *testing.T, want syscall.Errno, err error, what ...any) {
 	require.ErrorIs(t, err, want, what...)
 }
 
-// later runs a call that has to wait and returns its result to come. It
+// waits runs a call that has to wait and returns its result to come. It
 // returns when the call waits.
-func (b *bed) later(call func() error) <-chan error {
+func (b *bed) waits(call func() error) <-chan error {
 	b.t.Helper()
 	waiting := b.clock.Waiting()
 	result := make(chan error, 1)

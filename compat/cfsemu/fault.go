@@ -208,7 +208,7 @@ func (n *Node) suffer(op Op, name string) (faultHit, syscall.Errno) {
 		return hit, 0
 	}
 	run := n.run
-	for _, f := range append([]*activeFault(nil), n.c.faults...) {
+	for _, f := range slices.Clone(n.c.faults) {
 		if f.removed || f.Count > 0 && f.hits >= f.Count || !f.matches(n.name, op, name) {
 			continue
 		}

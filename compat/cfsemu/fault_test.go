@@ -43,7 +43,7 @@ func TestFaultAfterTheEffect(t *testing.T) {
 func TestFaultDelays(t *testing.T) {
 	b := newBed(t, cfsemu.Timing{})
 	b.inject(cfsemu.Fault{Op: cfsemu.OpRead, Path: "corosync.conf", Kind: cfsemu.FaultDelay, Delay: 30 * time.Second})
-	waits := b.later(func() error { _, err := b.n1.Read("corosync.conf"); return err })
+	waits := b.waits(func() error { _, err := b.n1.Read("corosync.conf"); return err })
 	require.NoError(t, b.n1.Create("f"), "other calls go on")
 	b.seconds(29)
 	require.Empty(t, waits)

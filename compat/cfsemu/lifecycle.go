@@ -2,6 +2,7 @@ package cfsemu
 
 import (
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -56,7 +57,7 @@ func (c *Cluster) Start(name string) error {
 	}
 	n.state = StateStarting
 	run := n.run
-	ends := append([]Frontend(nil), n.frontends...)
+	ends := slices.Clone(n.frontends)
 	c.mu.Unlock()
 	for i, f := range ends {
 		if err := f.Started(); err != nil {
@@ -79,12 +80,12 @@ func (c *Cluster) Start(name string) error {
 		return fmt.Errorf("cfsemu: pmxcfs on %s was ended while it started", name)
 	}
 	defer c.mu.Unlock()
-	c.joinLater(n)
+	c.joinWhenReady(n)
 	return nil
 }
 
-// joinLater makes a started pmxcfs a member when it is ready.
-func (c *Cluster) joinLater(n *Node) {
+// joinWhenReady makes a started pmxcfs a member when it is ready.
+func (c *Cluster) joinWhenReady(n *Node) {
 	at, run := c.now.Add(c.cfg.Timing.Start), n.run
 	if !at.After(c.now) {
 		c.join(n)
@@ -190,7 +191,7 @@ func (n *Node) crash() {
 
 func (n *Node) tellStopped(state State) error {
 	n.c.mu.Lock()
-	ends := append([]Frontend(nil), n.frontends...)
+	ends := slices.Clone(n.frontends)
 	n.c.mu.Unlock()
 	var first error
 	for _, f := range ends {
@@ -227,7 +228,7 @@ func (c *Cluster) PowerOn(name string) error {
 	return c.Start(name)
 }
 
-// SetDelay makes changes reach a node later than the others by d. Its own
+// SetDelay makes changes reach a node by d after the others. Its own
 // changes wait for that too, since they come back to it in order.
 func (c *Cluster) SetDelay(name string, d time.Duration) error {
 	n, err := c.find(name)

@@ -232,7 +232,7 @@ func TestLockOfAPartitionedHolder(t *testing.T) {
 			b.seconds(2)
 			require.NoError(t, b.Partition(h.Name()))
 			b.seconds(3)
-			refresh := b.later(func() error { return h.Touch(lock) })
+			refresh := b.waits(func() error { return h.Touch(lock) })
 			b.seconds(4.98)
 			errno(t, syscall.EPERM, <-refresh, "the call under way")
 			errno(t, syscall.EACCES, h.Touch(lock), "the next one")

@@ -15,8 +15,8 @@ import (
 	"pveha/compat/cfsemu"
 )
 
-// later runs a call that has to wait for the cluster's clock.
-func (b *bed) later(call func() error) <-chan error {
+// waits runs a call that has to wait for the cluster's clock.
+func (b *bed) waits(call func() error) <-chan error {
 	b.t.Helper()
 	waiting := b.clock.Waiting()
 	result := make(chan error, 1)
@@ -30,8 +30,8 @@ func TestPartitionThroughTheKernel(t *testing.T) {
 	b := newBed(t, 0, cfsemu.MeasuredTiming())
 	b.write(1, "f", "")
 	require.NoError(t, b.cluster.Partition("node3"))
-	lost := b.later(func() error { return utime(b.path(3, "f"), 1) })
-	kept := b.later(func() error { return os.Mkdir(b.path(1, "d"), 0o755) })
+	lost := b.waits(func() error { return utime(b.path(3, "f"), 1) })
+	kept := b.waits(func() error { return os.Mkdir(b.path(1, "d"), 0o755) })
 	require.Empty(t, b.read(3, "f"), "reads never block")
 	b.clock.Advance(8 * time.Second)
 	errno(t, syscall.EPERM, <-lost)
@@ -110,7 +110,7 @@ func TestStopLeavesAnOrdinaryFolder(t *testing.T) {
 	fd, err := unix.Open(b.path(1, "corosync.conf"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	require.NoError(t, err)
 	require.NoError(t, b.cluster.Partition("node2"))
-	waits := b.later(func() error { return os.Mkdir(b.path(1, "d"), 0o755) })
+	waits := b.waits(func() error { return os.Mkdir(b.path(1, "d"), 0o755) })
 	require.NoError(t, b.cluster.Stop("node1"))
 	errno(t, syscall.ECONNABORTED, <-waits)
 	entries, err := os.ReadDir(b.path(1, ""))
@@ -126,7 +126,7 @@ func TestStopLeavesAnOrdinaryFolder(t *testing.T) {
 	_, err = unix.Pread(fd, make([]byte, 10), 0)
 	errno(t, syscall.ENOTCONN, err, "still")
 	_ = unix.Close(fd) // which fails as all does
-	calls := b.later(func() error { _, err := os.Lstat(b.path(1, "local")); return err })
+	calls := b.waits(func() error { _, err := os.Lstat(b.path(1, "local")); return err })
 	b.clock.Advance(time.Second)
 	require.NoError(t, <-calls, "they hang at first")
 }
@@ -160,7 +160,7 @@ func TestFaultsThroughTheKernel(t *testing.T) {
 	inject(cfsemu.Fault{Op: cfsemu.OpRead, Path: "ha/f", Count: 2, Kind: cfsemu.FaultTruncate, Bytes: 3})
 	require.Equal(t, "abc", b.read(1, "ha/f"))
 	inject(cfsemu.Fault{Op: cfsemu.OpRead, Path: "ha/f", Kind: cfsemu.FaultDelay, Delay: 30 * time.Second, Count: 1})
-	waits := b.later(func() error { _, err := os.ReadFile(b.path(1, "ha/f")); return err })
+	waits := b.waits(func() error { _, err := os.ReadFile(b.path(1, "ha/f")); return err })
 	b.clock.Advance(30 * time.Second)
 	require.NoError(t, <-waits)
 	hang := inject(cfsemu.Fault{Op: cfsemu.OpMkdir, Kind: cfsemu.FaultHang})
@@ -184,7 +184,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	require.Eventually(t, func() bool { return b.cluster.Hits(1) > 0 }, 10*time.Second, time.Millisecond)
 	require.NoError(t, b.cluster.Crash("node2"))
 	require.NoError(t, b.cluster.Partition("node1"))
-	blocked := b.later(func() error { return os.Mkdir(b.path(3, "e"), 0o755) })
+	blocked := b.waits(func() error { return os.Mkdir(b.path(3, "e"), 0o755) })
 	require.NoError(t, b.mounts.Close())
 	require.Error(t, <-hangs)
 	require.Error(t, <-blocked)
