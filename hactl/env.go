@@ -81,8 +81,8 @@ type Editor interface {
 // Watcher tells about changes.
 type Watcher interface {
 	// Changes returns a channel that gets a value when a file of the HA stack
-	// changed, and about once a second while files are written that nobody
-	// counts. It is closed when ctx ends.
+	// changed, and every few seconds when none did: what was fresh grows old.
+	// It is closed when ctx ends.
 	Changes(ctx context.Context) (<-chan struct{}, error)
 }
 

@@ -130,17 +130,33 @@ func (l *live) Locked(ctx context.Context, waiting func(string), body func(conte
 	return l.cfg.FS.Domain(ctx, pmxcfsio.HADomain, waiting, body)
 }
 
+// changeTick is how often a change is told when nothing happens: what was fresh
+// grows old.
+const changeTick = 5 * time.Second
+
 func (l *live) Changes(ctx context.Context) (<-chan struct{}, error) {
-	nodes, err := l.Nodes(ctx)
-	if err != nil {
+	if _, err := l.Nodes(ctx); err != nil {
 		return nil, err
 	}
-	watcher := l.cfg.FS.Watch(ctx, pmxcfsio.WatchConfig{Nodes: func() []string { return nodes }})
+	nodes := func() []string {
+		nodes, _ := l.Nodes(ctx) // nobody is watched while nobody can be asked
+		return nodes
+	}
+	watcher := l.cfg.FS.Watch(ctx, pmxcfsio.WatchConfig{Nodes: nodes})
 	changes := make(chan struct{}, 1)
 	go func() {
 		defer close(changes)
 		defer watcher.Close()
-		for range watcher.Events() {
+		tick := time.NewTicker(changeTick)
+		defer tick.Stop()
+		for {
+			select {
+			case _, open := <-watcher.Events():
+				if !open {
+					return
+				}
+			case <-tick.C:
+			}
 			select {
 			case changes <- struct{}{}:
 			default: // one that was not seen yet stands for all
