@@ -43,6 +43,10 @@ An argument that begins with a dash goes behind
 	for _, o := range formatOptions {
 		o.man(&b, "\\-\\-"+roff(o.name))
 	}
+	b.WriteString(".SH STATUS AS JSON\n.B status \\-\\-json\nprints one object. Its keys, with a dot before those of inner objects:\n")
+	for _, k := range statusKeys {
+		fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", roff(k.key), paragraph(k.meaning))
+	}
 	b.WriteString(`.SH "EXIT STATUS"
 .TP
 .B 0

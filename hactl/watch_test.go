@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -160,4 +161,29 @@ func TestStatusShowsOneThingAtATime(t *testing.T) {
 		require.Equal(t, exitFailed, a.exit)
 		require.Equal(t, "400 only one of --verbose, --json and --watch is possible\nha-manager status  [OPTIONS]\n", a.stderr)
 	}
+}
+
+// Every key that "status --json" prints is described, and no other.
+func TestStatusKeysAreDescribed(t *testing.T) {
+	var keys []string
+	var collect func(prefix string, typ reflect.Type)
+	collect = func(prefix string, typ reflect.Type) {
+		for typ.Kind() == reflect.Slice || typ.Kind() == reflect.Pointer {
+			typ = typ.Elem()
+		}
+		if typ.Kind() != reflect.Struct {
+			return
+		}
+		for i := range typ.NumField() {
+			key, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+			keys = append(keys, prefix+key)
+			collect(prefix+key+".", typ.Field(i).Type)
+		}
+	}
+	collect("", reflect.TypeFor[StatusReport]())
+	var described []string
+	for _, k := range statusKeys {
+		described = append(described, k.key)
+	}
+	require.Equal(t, keys, described)
 }
