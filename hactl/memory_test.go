@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Memory is an environment in memory, for tests and recordings. The zero value
+// Memory is an environment in memory. The zero value
 // is an empty cluster without quorum.
 type Memory struct {
 	Time       time.Time
