@@ -20,6 +20,9 @@ const (
 	gibi        = 1 << 30
 	nodeCPU     = 24
 	nodeMem     = 128 * gibi
+	bigNodeCPU  = 192 // of nodes with more than fewGuests each
+	bigNodeMem  = 1024 * gibi
+	fewGuests   = 10
 	guestCPU    = 4
 	guestMem    = 8 * gibi
 	freshWorker = 4
@@ -37,9 +40,13 @@ func Fresh(nodes, guests int) (Files, error) {
 	type object = map[string]any
 	hardware, services, static, dynamic := object{}, object{}, object{}, object{}
 	var power []string
+	cpu, mem := nodeCPU, nodeMem
+	if guests > fewGuests*nodes {
+		cpu, mem = bigNodeCPU, bigNodeMem
+	}
 	for i := range nodes {
 		name := fmt.Sprintf("node%d", i+1)
-		hardware[name] = object{"power": "off", "network": "off", "maxcpu": nodeCPU, "maxmem": nodeMem}
+		hardware[name] = object{"power": "off", "network": "off", "maxcpu": cpu, "maxmem": mem}
 		power = append(power, "power "+name+" on")
 	}
 	for i := range guests {
@@ -51,7 +58,7 @@ func Fresh(nodes, guests int) (Files, error) {
 		services[sid] = object{"node": fmt.Sprintf("node%d", i%nodes+1), "state": ha.RequestStarted}
 		static[sid] = object{"maxcpu": guestCPU, "maxmem": guestMem}
 		// Some guests do more than others, so that there is a load to balance.
-		dynamic[sid] = object{"cpu": 0.5 + float64(i%4), "mem": (1 + i%5) * gibi}
+		dynamic[sid] = object{"cpu": 0.5 + float64((i+i/nodes)%4), "mem": (1 + (i+i/nodes)%5) * gibi}
 	}
 	return encodeFiles(map[string]any{
 		fileCommands:   [][]string{power},

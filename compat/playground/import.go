@@ -116,8 +116,8 @@ func (im *importer) file(name string, data []byte) error {
 	default:
 		im.note("%s is not a file of HA and was left out", name)
 	}
-	for _, p := range problems {
-		im.note("%s", strings.TrimSpace(fmt.Sprint(p)))
+	for i := range problems {
+		im.note("%s", problems[i].Error())
 	}
 	return nil
 }

@@ -46,8 +46,9 @@ func viewConfig(rulesFile, groupsFile []byte, nodes []string) ([]RuleView, []Gro
 	r, problems := hacfg.ParseRules(fileRules, rulesFile)
 	g, more := hacfg.ParseGroups(fileGroups, groupsFile)
 	texts := []string{}
-	for _, p := range append(problems, more...) {
-		texts = append(texts, strings.TrimSpace(fmt.Sprint(p)))
+	problems = append(problems, more...)
+	for i := range problems {
+		texts = append(texts, problems[i].Error())
 	}
 	conflicts := map[string][]Conflict{}
 	for _, c := range rules.Check(r, nodes) {
