@@ -62,6 +62,8 @@ func TestStartTellsWhyItFailed(t *testing.T) {
 	require.Equal(t, 255, got.code)
 	require.Contains(t, got.stderr, "panic: a defect", "its last words are not lost")
 	require.Contains(t, got.stderr, "start failed - the server ended before it was ready: exit status 2\n")
+	crashed := pidFile(filepath.Join(l.dir, "pid"))
+	l.until("its last thread is gone", func() bool { return !crashed.locked() })
 	require.Equal(t, answer{stdout: "stopped\n"}, l.run(nil, "status"))
 	require.NoError(t, os.WriteFile(filepath.Join(l.dir, "how"), nil, 0o644))
 	l.started() // what the crash left is in nobody's way
@@ -116,7 +118,8 @@ func TestChildrenDoNotInheritTheLock(t *testing.T) {
 	})
 	defer func() { _ = unix.Kill(child, unix.SIGKILL) }()
 	require.NoError(t, unix.Kill(pid, unix.SIGKILL))
-	l.until("it is dead", func() bool { return !alive(pid) })
+	file := pidFile(filepath.Join(l.dir, "pid"))
+	l.until("it is dead, and its last thread gone", func() bool { return !alive(pid) && !file.locked() })
 	require.True(t, alive(child))
 	require.Equal(t, answer{stdout: "stopped\n"}, l.run(nil, "status"))
 	require.NotEqual(t, pid, l.started())
