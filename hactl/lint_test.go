@@ -51,3 +51,11 @@ func TestLintOfAGroupThatBecameARule(t *testing.T) {
 	require.Contains(t, a.stdout, "/etc/pve/ha/groups.cfg:1: rule 'ha-group-one' is not applied: ")
 	require.Contains(t, a.stdout, "/etc/pve/ha/rules.cfg:1: rule 'together' is not applied: ")
 }
+
+func TestLintOfFenceDevicesThatContradictEachOther(t *testing.T) {
+	m := lab()
+	m.Files["ha/fence.cfg"] = "device one fence_one ip=1\n\nconnect two node=node1\n"
+	a := m.call("lint")
+	require.Equal(t, exitProblem, a.exit)
+	require.Regexp(t, `^/etc/pve/ha/fence.cfg:\d+: .*two.*\n$`, a.stdout)
+}
