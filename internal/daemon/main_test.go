@@ -45,7 +45,7 @@ func testProgram(dir string) *Program {
 			return &testLoop{dir: dir, log: log, wake: make(chan struct{}, 1)}, nil
 		},
 		Verbs:     map[string]func([]string) int{"inner": func(args []string) int { return len(args) }},
-		lockPause: 20 * time.Millisecond,
+		lockPause: 100 * time.Millisecond,
 	}
 }
 
