@@ -11,7 +11,7 @@ export function h(tag, props = {}, ...children) {
     else if (key in el && key !== 'list' && key !== 'form') el[key] = value;
     else el.setAttribute(key, value === true ? '' : value);
   }
-  el.append(...children.flat().filter((c) => c !== undefined && c !== null && c !== false));
+  el.append(...children.flat(Infinity).filter((c) => c !== undefined && c !== null && c !== false));
   return el;
 }
 
@@ -32,7 +32,7 @@ export const pill = (kind, iconName, text) => h('span', { class: 'pill ' + kind 
 export function put(el, key, make) {
   if (el.dataset.key === key) return false;
   el.dataset.key = key;
-  el.replaceChildren(...[make()].flat().filter(Boolean));
+  el.replaceChildren(...[make()].flat(Infinity).filter(Boolean));
   return true;
 }
 
