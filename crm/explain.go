@@ -59,7 +59,8 @@ func Explain(env Env, sid ha.SID) (*Explanation, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, cfg := m.services[sid], services[sid]
+	services = maps.Clone(services)
+	s := m.services[sid]
 	if _, configured := services[sid]; !configured || s == nil {
 		return nil, fmt.Errorf("service '%s': %w", sid, ErrNotManaged)
 	}
@@ -70,14 +71,15 @@ func Explain(env Env, sid ha.SID) (*Explanation, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := m.compileRules(&round{services: maps.Clone(services)}, groups, digest); err != nil {
+	if err := m.compileRules(&round{services: services}, groups, digest); err != nil {
 		return nil, err
 	}
 	configured, err := env.Rules() // those above were brought into another form
 	if err != nil {
 		return nil, err
 	}
-	w := &witness{m: m, sid: sid, s: s, cfg: cfg, rules: configured, dropped: map[string]bool{}}
+	// Groups may have changed the service's failback on the way.
+	w := &witness{m: m, sid: sid, s: s, cfg: services[sid], rules: configured, dropped: map[string]bool{}}
 	for _, c := range rules.Check(configured, m.nodes.Nodes()) {
 		w.dropped[c.RuleID] = true
 		if configured.ByID[c.RuleID].Resources[sid] {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pveha/compat/sim"
+	"pveha/crm"
 	"pveha/hactl/whatif"
 	"pveha/internal/corpus"
 	"pveha/internal/golden"
@@ -90,6 +91,9 @@ func compareFailure(c corpus.Case) (compared bool, difference string) {
 		return false, err.Error()
 	}
 	asked := cluster.View()
+	if difference := misplaced(cluster, asked); difference != "" {
+		return true, difference
+	}
 	log.Reset()
 	if err := cluster.Execute(*loss, "test"); err != nil {
 		return false, err.Error()
@@ -161,6 +165,29 @@ func ask(c *sim.Cluster, lost string) (*whatif.Report, error) {
 		return picture.Fail(lost)
 	}
 	return nil, fmt.Errorf("no node is left to ask")
+}
+
+// misplaced compares what is explained with what is: in a cluster at rest,
+// every service that runs is where the explanation would have it.
+func misplaced(c *sim.Cluster, view sim.View) string {
+	var differences []string
+	for _, g := range view.Guests {
+		if g.State != ha.Started {
+			continue
+		}
+		env, err := c.CRMEnv(view.Master)
+		if err != nil {
+			return err.Error()
+		}
+		e, err := crm.Explain(env, g.SID)
+		if err != nil {
+			return err.Error()
+		}
+		if e.Choice != g.Node && e.Choice != "" {
+			differences = append(differences, fmt.Sprintf("%s rests on '%s', explained to belong on '%s'", g.SID, g.Node, e.Choice))
+		}
+	}
+	return strings.Join(differences, "; ")
 }
 
 // disagreement compares where every service went. Where services go on from
