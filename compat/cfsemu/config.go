@@ -33,6 +33,10 @@ type Config struct {
 	// Timing says how long things take. The zero value is a cluster where
 	// everything happens at once.
 	Timing Timing
+	// Journal, if set, is told whenever pmxcfs on a node writes its database: for
+	// every change that takes effect there, whoever made it. It is called with
+	// the cluster's lock held, so it must not wait, nor call the cluster.
+	Journal func(node string)
 	// Local makes every node one without a cluster, as pmxcfs -l does: alone,
 	// quorate, with a tree that no other node has.
 	Local bool

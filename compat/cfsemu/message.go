@@ -127,6 +127,9 @@ func (n *Node) deliver(m *message) {
 	if n.quorate {
 		errno = n.apply(m)
 	}
+	if errno == 0 && n.c.cfg.Journal != nil {
+		n.c.cfg.Journal(n.name)
+	}
 	if m.call != nil && m.from == n {
 		m.call.fail(errno)
 	}

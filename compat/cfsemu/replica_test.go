@@ -146,3 +146,28 @@ func TestReplicasAgreeAfterPartitions(t *testing.T) {
 		require.NoError(t, c.Close())
 	}
 }
+
+// Every node writes its database for a change that takes effect there, and for
+// no other.
+func TestJournalTellsOfChangesOnEveryNode(t *testing.T) {
+	var told []string
+	c, err := New(Config{
+		Nodes: []string{"node1", "node2"}, Clock: NewManualClock(time.Unix(1e9, 0)),
+		Journal: func(node string) { told = append(told, node) },
+	})
+	require.NoError(t, err)
+	defer c.Close()
+	taken := func() []string {
+		all := told
+		told = nil
+		slices.Sort(all)
+		return slices.Compact(all)
+	}
+	taken()
+	require.NoError(t, c.Node("node1").Mkdir("priv/lock"))
+	require.Equal(t, []string{"node1", "node2"}, taken())
+	require.Error(t, c.Node("node2").Mkdir("priv/lock"))
+	_, err = c.Node("node2").Read("ha/manager_status")
+	require.Error(t, err)
+	require.Empty(t, taken())
+}

@@ -85,6 +85,7 @@ func (c *Cluster) mount() error {
 	}
 	files, err := cfsemu.New(cfsemu.Config{
 		Nodes: c.config.Nodes, Name: "e2e", IPs: addresses, Timing: cfsemu.MeasuredTiming(),
+		Journal: func(node string) { c.Node(node).writeDatabase() },
 	})
 	if err != nil {
 		return err

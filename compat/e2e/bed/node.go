@@ -39,6 +39,8 @@ type Node struct {
 	index   int
 	dir     string
 	board   *board
+	// database is the log of the database that pmxcfs has on the node's disk.
+	database *os.File
 
 	booting sync.Mutex // held from power on to the end of the boot
 	mu      sync.Mutex
@@ -85,6 +87,9 @@ func (n *Node) prepare() error {
 	if err := os.Symlink(filepath.Join(pveInside, n.Name), n.path("root", "etc/pve")); err != nil {
 		return err
 	}
+	if err := n.openDatabase(); err != nil {
+		return err
+	}
 	if err := n.plug(); err != nil {
 		return err
 	}
@@ -108,6 +113,24 @@ func (n *Node) plug() error {
 		}
 	}
 	return nil
+}
+
+// writeDatabase does to the node's disk what pmxcfs does there for every change:
+// it writes the log of its database.
+func (n *Node) writeDatabase() {
+	if _, err := n.database.WriteAt([]byte{0}, 0); err != nil && !n.cluster.closing() {
+		n.cluster.problem(fmt.Errorf("database of %s: %w", n.Name, err))
+	}
+}
+
+// openDatabase makes the log of the database of pmxcfs.
+func (n *Node) openDatabase() (err error) {
+	dir := n.Disk("var/lib/pve-cluster")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	n.database, err = os.Create(filepath.Join(dir, "config.db-wal"))
+	return err
 }
 
 // Address of the node in the network of its cluster.
@@ -344,7 +367,7 @@ func (n *Node) Disk(name string) string { return n.path("root", name) }
 // remove takes everything of the node away.
 func (n *Node) remove() error {
 	n.PowerCut()
-	problems := []error{n.board.close()}
+	problems := []error{n.board.close(), n.database.Close()}
 	if err := unix.Unmount(n.path("root"), unix.MNT_DETACH); err != nil {
 		problems = append(problems, fmt.Errorf("disk of %s: %w", n.Name, err))
 	}
