@@ -1,5 +1,5 @@
 # Needs Go, make and git. The binaries are static; only the race detector needs
-# a C compiler.
+# a C compiler. What needs more says so.
 
 export CGO_ENABLED = 0
 
@@ -9,6 +9,7 @@ SHARED   ?= $(or $(PVEHA_SHARED),../shared)
 
 COMMANDS     := $(wildcard */cmd/*)
 TESTER       := bin/pve-ha-tester
+TAGS         := vm browser e2e deb
 LINT_VERSION := v2.15.0
 LINT         := bin/tools/golangci-lint-$(LINT_VERSION)
 
@@ -22,7 +23,7 @@ demo: build ## play a cluster through a failover; SEED=n and SCENARIO=path choos
 
 .PHONY: test
 test: ## vet and run every test; TESTFLAGS=-v shows each
-	$(GO) vet -tags vm ./...
+	$(GO) vet -tags '$(TAGS)' ./...
 	$(GO) test $(TESTFLAGS) ./...
 
 .PHONY: race
@@ -34,6 +35,16 @@ race: ## run every test under the race detector (needs gcc)
 vm: ## try watchdog-mux on a real kernel in virtual machines (needs Debian and qemu-system-x86)
 	watchdogmux/vmtest/kernel.sh bin/vm
 	PVEHA_VM_KERNEL=$(CURDIR)/bin/vm $(GO) test -count=1 -timeout 20m -tags vm -ldflags '-s -w' $(TESTFLAGS) ./watchdogmux/vmtest
+
+.PHONY: browser
+browser: ## try the simulator as a person would (needs chromium)
+	$(GO) test -count=1 -timeout 10m -tags browser $(TESTFLAGS) ./compat/playground/... ./compat/cmd/pve-ha-simulator
+
+.PHONY: e2e
+e2e: build ## try the daemons on clusters of containers with systemd (needs root, Debian, mmdebstrap and iproute2)
+	compat/e2e/bed/root.sh bin/e2e
+	PVEHA_E2E_ROOT=$(CURDIR)/bin/e2e PVEHA_E2E_BIN=$(CURDIR)/bin \
+		$(GO) test -count=1 -timeout 25m -parallel 16 -tags e2e $(TESTFLAGS) ./compat/e2e
 
 .PHONY: lint
 lint: $(LINT) ## run the linters and check the formatting
@@ -66,10 +77,14 @@ scenarios: build ## compare every recorded scenario with what we do
 formats: build ## compare every recorded configuration file with what we read and write
 	$(TESTER) check formats $(wildcard compat/testdata/formats/*.jsonl $(SHARED)/golden/formats/*.jsonl)
 
+.PHONY: cli
+cli: build ## replay every recorded call of the ha-manager command
+	$(TESTER) check cli $(wildcard compat/testdata/cli/*.jsonl $(SHARED)/golden/cli/*.jsonl)
+
 .PHONY: clean
 clean: ## remove what was built, the tools in bin/tools too
 	rm -rf bin dist
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

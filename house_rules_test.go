@@ -43,15 +43,15 @@ var levels = []level{
 		why:      "the command line and the environments, real and simulated, know the daemons and not each other",
 	},
 	{
-		packages: []pattern{"compat/formats", "compat/scenarios", "compat/demo", "compat/playground", "compat/cfsemu/fusemount", "compat/cfsemu/ipcserve"},
-		why:      "what the tester and the simulator do, on top of the parts they compare and the simulated cluster; the faces of the emulated pmxcfs",
+		packages: []pattern{"compat/formats", "compat/scenarios", "compat/demo", "packaging/handover", "compat/playground", "compat/cfsemu/fusemount", "compat/cfsemu/ipcserve"},
+		why:      "what the tester and the simulator do, on top of the parts they compare and the simulated cluster; the faces of the emulated pmxcfs, and the change from one stack to the other",
 	},
 	{
 		packages: []pattern{"compat/cli", "compat/cfsemu/console", "compat/e2e/bed"},
 		why:      "what needs emulated nodes that processes can see",
 	},
 	{
-		packages: []pattern{"*/cmd/*", "compat", "compat/e2e", "fuzz", "packaging/...", "watchdogmux/vmtest", "."},
+		packages: []pattern{"*/cmd/*", "compat", "compat/e2e", "fuzz", "packaging", "watchdogmux/vmtest", "."},
 		why:      "commands, and tests of the whole, put everything together",
 	},
 }
@@ -137,10 +137,6 @@ var homes = []home{
 	{
 		module: "github.com/hanwen/go-fuse/v2", packages: []pattern{"compat/cfsemu/..."},
 		why: "only the emulated pmxcfs serves a file system",
-	},
-	{
-		module: "github.com/coreos/go-systemd/v22", packages: []pattern{"internal/pveenv", "internal/daemon"},
-		why: "the journal's and the service manager's own protocols",
 	},
 	{
 		module: "github.com/rogpeppe/go-internal", packages: []pattern{"internal/corpus"},
