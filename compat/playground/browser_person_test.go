@@ -49,16 +49,20 @@ func TestPersonPlays(t *testing.T) {
 	p.waitFor(node("node1") + `.includes('master')`)
 	p.picture("1-running")
 
+	p.speed("20") // slow enough to see every state
 	p.click(`#card-node3 [aria-label="Network of node3"]`)
 	p.waitFor(node("node3") + `.includes('cut off')`)
 	p.waitFor(node("node3") + `.includes('fence')`)
 	p.waitFor(`document.querySelector('#log').innerText.includes('server \'node3\' stopped by poweroff (watchdog)')`)
 	p.waitFor(`document.querySelector('#announce').textContent !== ''`)
 	p.waitFor(allRun + ` && ` + rowsSay(`!r.children[3].innerText.includes('node3')`))
+	at := value[int](p, `Number(document.body.dataset.at)`)
+	p.waitFor(fmt.Sprintf(`Number(document.body.dataset.at) > %d`, at+100))
 	p.press("body", "Pause")
 	p.waitFor(`document.querySelector('#pause').innerText.trim() === 'Go on'`)
 	p.picture("2-recovered")
 	p.press("body", "Go on")
+	p.speed("100")
 
 	p.click(`#card-node3 [aria-label="Power of node3"]`)
 	p.waitFor(node("node3") + `.includes('online') && ` + node("node3") + `.includes('active') || ` +
@@ -170,6 +174,30 @@ func TestPersonScrubs(t *testing.T) {
 	kept, err := os.ReadDir(filepath.Join(other.dir, folderRecordings))
 	require.NoError(t, err)
 	require.NotEmpty(t, kept, "what came later was put aside")
+}
+
+// Copies of a live cluster's files become a cluster to play with.
+func TestPersonImports(t *testing.T) {
+	browser := newBrowser(t)
+	s := serve(t, t.TempDir())
+	files := map[string]string{}
+	var paths []string
+	dir := t.TempDir()
+	for name, data := range live() {
+		if base := filepath.Base(name); !strings.Contains(name, "nodes/") {
+			files[base] = string(data)
+			paths = append(paths, filepath.Join(dir, base))
+		}
+	}
+	write(t, dir, files)
+	p := browser.visit(t, s.address, 1280, 720)
+	p.click("#open")
+	p.run(chromedp.SetUploadFiles(chromedp.CSS("#o-files"), paths))
+	p.waitFor(`document.querySelector('#form').innerText.includes("pve3 was in state 'unknown': it stays off")`)
+	p.keys("\x1b")
+	p.speed("100")
+	p.waitFor(node("pve2") + `.includes('maintenance')`)
+	p.waitFor(`document.querySelectorAll('.card').length === 3`)
 }
 
 // Two pages at once show the same.

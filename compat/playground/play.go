@@ -36,6 +36,7 @@ type play struct {
 	log     hash.Hash // of the log so far
 	script  bool      // the start's own command list is not over
 	ends    bool      // that list says when it ends
+	limit   ha.Epoch  // the session ends then
 	halted  string    // why the simulation cannot go on; "" while it can
 
 	lines []sim.Line // since the last frame
@@ -56,7 +57,7 @@ func newPlay(start Files) (*play, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &play{start: start, log: sha256.New(), script: len(scenario.Steps) > 0, ends: scenario.Ends()}
+	p := &play{start: start, log: sha256.New(), script: len(scenario.Steps) > 0, ends: scenario.Ends(), limit: maxTime}
 	p.cluster, err = sim.New(scenario, sim.Options{
 		Log: p.log, OnLine: p.onLine, OnChange: p.onChange, OnExecute: p.onExecute, Endless: true,
 	})
@@ -82,7 +83,7 @@ func (p *play) begin() {
 // next ends the round, with what the start's own commands have planned, and
 // begins another. It returns true when the plan says that this is the end.
 func (p *play) next() (over bool) {
-	if p.halted != "" || p.cluster.Now() >= maxTime {
+	if p.halted != "" || p.cluster.Now() >= p.limit {
 		return true
 	}
 	if p.open {

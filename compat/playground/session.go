@@ -32,8 +32,9 @@ func checkSpeed(speed float64) error {
 type Clock struct {
 	Paused bool    `json:"paused"`
 	Speed  float64 `json:"speed"`
-	Time   float64 `json:"time"` // simulated seconds when this was said
-	Over   string  `json:"over"` // why time does not pass any more; "" while it can
+	Time   float64 `json:"time"`   // simulated seconds when this was said
+	Over   string  `json:"over"`   // why time does not pass any more; "" while it can
+	Unkept string  `json:"unkept"` // why the last change is not on disk; "" when it is
 }
 
 // Session is a cluster that passes in real time and is kept in a folder. Its
@@ -41,14 +42,13 @@ type Clock struct {
 type Session struct {
 	now func() time.Time
 
-	mu     sync.Mutex
-	store  *store
-	play   *play
-	clock  Clock
-	since  time.Time // real time at which clock.Time was
-	wake   chan struct{}
-	pages  map[*page]bool
-	unkept error // why the last change is not on disk
+	mu    sync.Mutex
+	store *store
+	play  *play
+	clock Clock
+	since time.Time // real time at which clock.Time was
+	wake  chan struct{}
+	pages map[*page]bool
 }
 
 // Open opens the session kept in a folder, or begins one with what is there: a
@@ -113,27 +113,37 @@ func (s *Session) begin(start Files, actions []Action, rounds int) error {
 	if err := p.replay(actions, rounds); err != nil {
 		return err
 	}
-	s.keepOld()
+	if err := s.keepOld(); err != nil {
+		return err
+	}
 	at := saved{Rounds: p.rounds, Time: float64(p.cluster.Now()), Speed: s.clock.Speed}
 	if err := s.store.begin(start, actions, at); err != nil {
 		return fmt.Errorf("cannot keep the session: %w", err)
 	}
-	s.play, s.since, s.unkept = p, s.now(), nil
-	s.clock.Time, s.clock.Over = s.within(0), ""
+	s.play, s.since = p, s.now()
+	s.clock.Time, s.clock.Over, s.clock.Unkept = s.within(0), "", ""
 	return nil
 }
 
 // keepOld puts a recording of what is about to be replaced aside. A session in
-// which nobody did anything is no loss.
-func (s *Session) keepOld() {
-	if s.play == nil || len(s.play.actions) == 0 {
-		return
+// which nobody did anything is no loss, and one whose simulation failed has no
+// recording.
+func (s *Session) keepOld() error {
+	if s.play == nil || len(s.play.actions) == 0 || s.play.halted != "" {
+		return nil
 	}
-	if files, err := s.play.recording(s.epoch()); err == nil {
-		if data, err := FormatArchive("", files); err == nil {
-			_, s.unkept = s.store.keep(data)
-		}
+	files, err := s.play.recording(s.epoch())
+	var data []byte
+	if err == nil {
+		data, err = FormatArchive(archiveComment, files)
 	}
+	if err == nil {
+		_, err = s.store.keep(data)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot put a recording of what was until now aside: %w", err)
+	}
+	return nil
 }
 
 // Close ends the session; it is on disk already.
@@ -217,7 +227,7 @@ func (s *Session) endTime() {
 	switch {
 	case s.play.halted != "":
 		s.clock.Over = s.play.halted
-	case s.play.cluster.Now() >= maxTime:
+	case s.play.cluster.Now() >= s.play.limit:
 		s.clock.Over = "a session holds one week: save it as a recording, go back, or begin a new one"
 	}
 	s.publishClock()
@@ -243,7 +253,6 @@ func (s *Session) Do(texts []string) error {
 	a := Action{Rounds: s.play.rounds, At: s.play.cluster.Now(), Commands: texts[:done]}
 	s.clock.Time = s.within(s.clock.Time)
 	if keepErr := s.store.append(a); keepErr != nil {
-		s.unkept = keepErr
 		err = errors.Join(err, fmt.Errorf("carried out, but it cannot be kept: %w", keepErr))
 	}
 	if s.clock.Paused || s.clock.Over != "" || err != nil {
@@ -281,10 +290,13 @@ func (s *Session) poke() {
 
 // keepRound puts the position on disk, before anybody hears of it.
 func (s *Session) keepRound() {
+	unkept := ""
 	if err := s.keepClock(); err != nil {
-		s.unkept = err
-	} else {
-		s.unkept = nil
+		unkept = "the session cannot be kept in its folder: " + err.Error()
+	}
+	if s.clock.Unkept != unkept {
+		s.clock.Unkept = unkept
+		s.publishClock()
 	}
 }
 
@@ -399,7 +411,7 @@ func roundsOf(files Files) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	for p.script && p.halted == "" && p.cluster.Now() < maxTime {
+	for p.script && p.halted == "" && p.cluster.Now() < p.limit {
 		if p.next() {
 			break
 		}
@@ -418,6 +430,8 @@ func (s *Session) replace(files Files, actions []Action, rounds int) error {
 	return nil
 }
 
+const archiveComment = "Recorded with pve-ha-simulator.\n"
+
 // Recording returns the session until now as an archive.
 func (s *Session) Recording() ([]byte, error) {
 	s.mu.Lock()
@@ -427,7 +441,7 @@ func (s *Session) Recording() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return FormatArchive("Recorded with pve-ha-simulator.\n", files)
+	return FormatArchive(archiveComment, files)
 }
 
 // Explain tells why a guest is where it is.

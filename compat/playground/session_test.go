@@ -148,6 +148,42 @@ func TestPausedCommandsWaitForTheNextRound(t *testing.T) {
 	l.checkRecording()
 }
 
+// A session that is too long says so, and can be gone back in.
+func TestSessionsEnd(t *testing.T) {
+	l := openLab(t, t.TempDir())
+	require.EqualValues(t, 7*24*60*60, l.play.limit)
+	l.play.limit = 4000
+	require.NoError(t, l.Step(maxSteps))
+	require.Contains(t, l.clock.Over, "a session holds one week")
+	require.ErrorContains(t, l.Step(1), "one week")
+	goes := false
+	require.ErrorContains(t, l.Set(&goes, nil), "one week")
+	require.NoError(t, l.Back(50))
+	require.Empty(t, l.clock.Over)
+	require.NoError(t, l.Step(1))
+}
+
+// The history of a long session is cut; what is left still adds up.
+func TestHistoryIsBounded(t *testing.T) {
+	files, err := Fresh(20, 1000)
+	require.NoError(t, err)
+	p, err := newPlay(files)
+	require.NoError(t, err)
+	rng := rand.New(rand.NewPCG(3, 3))
+	for range 100 {
+		p.next()
+		for sid, g := range p.history.now.guests { // as if all was different
+			g.CPU = rng.Float64()
+			p.history.now.guests[sid] = g
+		}
+		p.history.add(p.frame())
+	}
+	require.LessOrEqual(t, p.history.size, maxHistory)
+	require.Less(t, len(p.history.frames), 100)
+	require.Equal(t, p.rounds, p.history.now.last.Round)
+	require.Equal(t, p.history.frames[0].Round, p.history.base.last.Round+1)
+}
+
 // What a session shows is the same when it was closed, or died, and opened
 // again: after every change.
 func TestSessionsComeBack(t *testing.T) {

@@ -126,6 +126,24 @@ func TestNewSessionHalfInPlace(t *testing.T) {
 	require.NotContains(t, tree(t, dir), "session.new")
 }
 
+// A folder that cannot be written any more is said on the page at once.
+func TestFullDiskIsSaid(t *testing.T) {
+	dir := t.TempDir()
+	l := openLab(t, dir)
+	require.NoError(t, os.Rename(dir+"/session", dir+"/elsewhere"))
+	require.NoError(t, l.Step(1))
+	require.Contains(t, l.clock.Unkept, "the session cannot be kept in its folder")
+	require.NoError(t, os.Rename(dir+"/elsewhere", dir+"/session"))
+	require.NoError(t, l.Step(1))
+	require.Empty(t, l.clock.Unkept)
+
+	l.do("network node3 off")
+	require.NoError(t, os.WriteFile(dir+"/recordings", nil, 0o644))
+	before := l.shown()
+	require.ErrorContains(t, l.Back(1), "cannot put a recording of what was until now aside")
+	require.Equal(t, before, l.shown(), "what cannot be put aside is not thrown away")
+}
+
 func TestFolderIsUsedOnce(t *testing.T) {
 	dir := t.TempDir()
 	openLab(t, dir)

@@ -140,6 +140,9 @@ func serve(ctx context.Context, opts options, stdout io.Writer) error {
 
 	address := "http://" + address(host, listener.Addr()) + pages.Path()
 	fmt.Fprintf(stdout, "The cluster is at %s\nIt is kept in %s; end it with Ctrl-C.\n", address, dir)
+	if !loopback(listener.Addr()) {
+		fmt.Fprintln(stdout, "Everybody who is told this address and reaches this machine can use it.")
+	}
 	if opts.browser {
 		openBrowser(address)
 	}
@@ -153,6 +156,12 @@ func serve(ctx context.Context, opts options, stdout io.Writer) error {
 	last, stop := context.WithTimeout(context.Background(), time.Second)
 	defer stop()
 	return errors.Join(err, server.Shutdown(last), session.Close())
+}
+
+// loopback reports whether only this machine reaches an address.
+func loopback(listening net.Addr) bool {
+	tcp, ok := listening.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
 }
 
 // names are the host names by which a server that others may reach is called.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -184,6 +185,15 @@ func TestLoopbackOnly(t *testing.T) {
 	require.Equal(t, "127.0.0.1:0", opts.listen)
 	require.Equal(t, "x", opts.dir)
 	require.True(t, opts.browser)
+}
+
+func TestLoopback(t *testing.T) {
+	for ip, want := range map[string]bool{"127.0.0.1": true, "::1": true, "0.0.0.0": false, "::": false, "192.0.2.1": false} {
+		require.Equal(t, want, loopback(&net.TCPAddr{IP: net.ParseIP(ip)}), ip)
+	}
+	require.Equal(t, "localhost:80", address("0.0.0.0", &net.TCPAddr{Port: 80}))
+	require.Equal(t, "localhost:80", address("", &net.TCPAddr{Port: 80}))
+	require.Equal(t, "[::1]:80", address("::1", &net.TCPAddr{Port: 80}))
 }
 
 func TestNewFolderInTheStateOfTheUser(t *testing.T) {

@@ -10,7 +10,7 @@ import { refreshSheet, addGuest, ruleForm, groupForm, newSession, openSession, h
 
 const app = {
   model: new Model(), view: null, past: false, index: 0,
-  clock: { paused: true, speed: 1, time: 0, over: '' }, heard: 0,
+  clock: { paused: true, speed: 1, time: 0, over: '', unkept: '' }, heard: 0,
   /** now is the simulated time, as it passes between two messages. */
   now() {
     const c = this.clock;
@@ -66,8 +66,9 @@ function paintHead() {
   }
   $('past').hidden = !app.past;
   if (app.past) $('pasttext').textContent = `You look at ${clock(s.at)}, ${clock(app.model.live.at - s.at)} before now.`;
-  $('over').hidden = c.over === '';
-  $('overtext').textContent = c.over;
+  const wrong = c.over || c.unkept;
+  $('over').hidden = !wrong;
+  if ($('overtext').textContent !== wrong) $('overtext').textContent = wrong;
   const scrub = $('scrub'), last = app.model.frames.length - 1;
   scrub.max = last;
   if (document.activeElement !== scrub || !app.past) scrub.value = app.past ? app.index : last;

@@ -49,9 +49,11 @@ export class Model {
     if (i % keyframeEvery === 0) this.keyframes.push(copy(this.live));
     for (const l of f.log ?? []) this.log.push(l);
     for (const m of f.marks ?? []) this.marks.push(m);
-    for (const n of f.nodes ?? []) this.segment(n.name, f.at, { kind: nodeKind(n), node: n.name });
+    // A round takes some seconds; the marks know when in it a thing happened.
+    const when = new Map((f.marks ?? []).map((m) => [m.sid || m.node, m.at]));
+    for (const n of f.nodes ?? []) this.segment(n.name, when.get(n.name) ?? f.at, { kind: nodeKind(n), node: n.name });
     for (const g of f.guests ?? []) {
-      this.segment(g.sid, f.at, { kind: g.state || 'new', node: g.node, target: g.target, runs: (g.runs ?? []).length > 0 });
+      this.segment(g.sid, when.get(g.sid) ?? f.at, { kind: g.state || 'new', node: g.node, target: g.target, runs: (g.runs ?? []).length > 0 });
     }
     for (const sid of f.gone ?? []) this.segment(sid, f.at, { kind: 'gone', node: '' });
     return i;

@@ -85,7 +85,7 @@ function paint(c, n, s, app) {
   }
   c.network.disabled = app.past || !n.power;
   text(c.crm, n.crm || (n.power ? 'not running' : '–'));
-  text(c.lrm, n.lrm ? n.lrm + (n.mode && n.mode !== 'active' ? `, mode ${n.mode}` : '') : (n.power ? 'not running' : '–'));
+  text(c.lrm, n.lrm ? n.lrm + (n.mode && n.mode !== 'active' && n.mode !== n.lrm ? `, mode ${n.mode}` : '') : (n.power ? 'not running' : '–'));
   text(c.count, `${n.running} ${n.running === 1 ? 'guest' : 'guests'}`);
   text(c.work, n.orders ? `${n.orders} in work` : '');
   const faults = faultsOf(n);

@@ -160,7 +160,7 @@ export class Timeline {
     ctx.beginPath(); ctx.roundRect(from, top, Math.max(1, w - 1), h, Math.min(3, w / 2)); ctx.fill();
     if (look !== 'solid') { ctx.strokeStyle = colour; ctx.lineWidth = 1; ctx.stroke(); }
     const word = row.node ? (seg.kind === 'online' ? '' : seg.kind === 'cut' ? 'cut off' : seg.kind) : bad ? seg.kind : seg.target ? '→ ' + seg.target : seg.node;
-    if (!word) return;
+    if (!word || look === 'thin') return;
     const need = ctx.measureText(word).width;
     if (need + 10 > w) return;
     if (look !== 'solid') { ctx.fillStyle = c.card; ctx.fillRect(from + 4, top + 1.5, need + 6, h - 3); }
