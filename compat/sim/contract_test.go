@@ -118,7 +118,7 @@ func (w *world) Set(c envtest.Condition, node string, on bool) error {
 		n.shutdown = string(VerbShutdown)
 	case envtest.Rebooting:
 		n.shutdown = string(VerbReboot)
-	case envtest.Reset:
+	case envtest.Reset, envtest.DeadMount, envtest.Domains, envtest.Folders, envtest.Counters, envtest.GuestFiles:
 		return errors.ErrUnsupported
 	}
 	return nil

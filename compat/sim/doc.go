@@ -5,5 +5,9 @@
 // gives the same log.
 //
 // The commands of a scenario and the text of the log are those of the Perl
-// stack's simulator, whose recorded logs the project is compared with.
+// stack's simulator, whose recorded logs the project is compared with. A few
+// commands are our own: steps at a time, the end, rules, groups, settings, and
+// failures on purpose (see [Verb]). A cluster plays a scenario with Run, or is
+// driven by hand with Round, EndRound, CutRound and Execute; what was done by
+// hand repeats byte for byte as a scenario of steps with their times.
 package sim
