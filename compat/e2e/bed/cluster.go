@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -48,6 +49,23 @@ type Cluster struct {
 // clusters counts those of this process.
 var clusters atomic.Int32
 
+// watchers is how many inotify instances a machine with many nodes needs: each
+// systemd takes several, and all of them are the same user's.
+const watchers = 8192
+
+// raiseLimits lets this machine have many nodes.
+func raiseLimits() error {
+	const file = "/proc/sys/fs/inotify/max_user_instances"
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if limit, err := strconv.Atoi(strings.TrimSpace(string(data))); err != nil || limit >= watchers {
+		return err
+	}
+	return os.WriteFile(file, []byte(strconv.Itoa(watchers)), 0o644)
+}
+
 // New makes a cluster with every node off.
 func New(config Config) (c *Cluster, err error) {
 	c = &Cluster{config: config, tag: fmt.Sprintf("ha%x-%d", os.Getpid()&0xfff, clusters.Add(1))}
@@ -56,6 +74,9 @@ func New(config Config) (c *Cluster, err error) {
 			err = errors.Join(err, c.Close())
 		}
 	}()
+	if err = raiseLimits(); err != nil {
+		return c, err
+	}
 	if c.Ledger, err = NewLedger(c.path("shared")); err != nil {
 		return c, err
 	}

@@ -72,11 +72,22 @@ func (l *Layer) Machine() error {
 			"[Journal]\nStorage=volatile\nRateLimitIntervalSec=0\n", 0o644),
 		// Mounts stay to the end of a shutdown, as the daemons need them.
 		l.Write("etc/systemd/system/mount.d/keep.conf", "[Unit]\nDefaultDependencies=no\n", 0o644),
+		l.Link("/lib/systemd/system/multi-user.target", "etc/systemd/system/default.target"),
 		l.Unit("remote-hands", insideUnit),
 		l.Unit("copy-journal", journalUnit),
 		l.Unit("pve-cluster", clusterUnit),
 	}
+	for _, unit := range needless {
+		problems = append(problems, l.Link("/dev/null", "etc/systemd/system/"+unit))
+	}
 	return errors.Join(problems...)
+}
+
+// needless are units of Debian that only cost time here.
+var needless = []string{
+	"apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "fstrim.timer", "systemd-tmpfiles-clean.timer",
+	"e2scrub_all.timer", "e2scrub_reap.service", "console-getty.service", "getty@tty1.service", "getty-static.service",
+	"systemd-pcrphase.service", "systemd-pcrphase-sysinit.service", "systemd-update-utmp-runlevel.service",
 }
 
 // Daemons adds the product's commands from a folder, and units with the
