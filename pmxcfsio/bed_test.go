@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,6 +29,8 @@ type bed struct {
 	clock   cfsemu.Clock
 	name    string
 	runtime string // folder of the restart flags
+	journal string // folder with one of each node's journal
+	gate    *sync.RWMutex
 }
 
 // needFUSE skips where there is no FUSE, but never in CI.
@@ -45,9 +48,13 @@ func newBed(t testing.TB, clock cfsemu.Clock, cache time.Duration) *bed {
 	t.Helper()
 	needFUSE(t)
 	leavesNothing(t)
-	c, err := cfsemu.New(cfsemu.Config{Nodes: []string{"node1", "node2", "node3"}, Clock: clock})
+	b := &bed{clock: clock, runtime: t.TempDir(), journal: t.TempDir(), gate: new(sync.RWMutex)}
+	c, err := cfsemu.New(cfsemu.Config{
+		Nodes: []string{"node1", "node2", "node3"}, Clock: clock,
+		Journal: func(node string) { _ = os.WriteFile(filepath.Join(b.journal, node), []byte("a page"), 0o600) },
+	})
 	require.NoError(t, err)
-	b := &bed{Cluster: c, clock: clock, name: fmt.Sprintf("pmxcfsio-%d-%s", os.Getpid(), t.Name()), runtime: t.TempDir()}
+	b.Cluster, b.name = c, fmt.Sprintf("pmxcfsio-%d-%s", os.Getpid(), t.Name())
 	b.name = strings.NewReplacer("/", "-", " ", "-").Replace(b.name)
 	b.name = b.name[max(0, len(b.name)-60):]
 	b.mounts, err = fusemount.Mount(c, fusemount.Config{Dir: t.TempDir(), Cache: cache})
@@ -72,12 +79,53 @@ func (b *bed) client(t testing.TB, node string) *ipcc.Client {
 	return c
 }
 
-// fs is a process on a node; with an IPC if ipc is not nil.
-func (b *bed) fs(t testing.TB, node string, ipc pmxcfsio.IPC) *pmxcfsio.FS {
+// fs is a process on a node; with an IPC if ipc is not nil, with a journal if
+// one is named.
+func (b *bed) fs(t testing.TB, node string, ipc pmxcfsio.IPC, journal ...string) *pmxcfsio.FS {
 	t.Helper()
-	f, err := pmxcfsio.New(pmxcfsio.Config{Root: b.mounts.Path(node), IPC: ipc, Clock: bedClock{b.clock}})
+	cfg := pmxcfsio.Config{Root: b.mounts.Path(node), IPC: ipc, Clock: bedClock{b.clock}, Mount: b.gated(node)}
+	for _, cfg.Journal = range journal {
+	}
+	f, err := pmxcfsio.New(cfg)
 	require.NoError(t, err)
 	return f
+}
+
+// journaled is a process on node1 that watches the journal.
+func (b *bed) journaled(t testing.TB, ipc pmxcfsio.IPC) *pmxcfsio.FS {
+	t.Helper()
+	return b.fs(t, "node1", ipc, filepath.Join(b.journal, "node1"))
+}
+
+// gatedMount keeps calls out of the kernel while pmxcfs is started: whoever
+// looks up a name while an emulated mount is being made in the same process
+// may wait for its maker, who waits for them.
+type gatedMount struct {
+	pmxcfsio.Mount
+	gate *sync.RWMutex
+}
+
+func (b *bed) gated(node string) pmxcfsio.Mount {
+	return gatedMount{pmxcfsio.SystemMount(b.mounts.Path(node)), b.gate}
+}
+
+func (m gatedMount) Lstat(name string) (pmxcfsio.Info, error) {
+	m.gate.RLock()
+	defer m.gate.RUnlock()
+	return m.Mount.Lstat(name)
+}
+
+func (m gatedMount) ReadFile(name string) ([]byte, error) {
+	m.gate.RLock()
+	defer m.gate.RUnlock()
+	return m.Mount.ReadFile(name)
+}
+
+// start starts pmxcfs on a node where processes may be watching.
+func (b *bed) start(node string) error {
+	b.gate.Lock()
+	defer b.gate.Unlock()
+	return b.Start(node)
 }
 
 // bedClock is the clock of a bed as processes see it. A sleep makes the time

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,21 +22,29 @@ import (
 
 // benchmarkNotice measures how long it takes until a watcher of node1 tells of
 // what write does.
-func benchmarkNotice(b *testing.B, name string, write func(bed *bed, f *pmxcfsio.FS, i int) error) {
-	for _, withIPC := range []bool{false, true} {
-		b.Run(fmt.Sprintf("ipc=%t", withIPC), func(b *testing.B) {
+func benchmarkNotice(b *testing.B, name string, own bool) {
+	for _, way := range []struct{ ipc, journal bool }{{false, false}, {true, false}, {true, true}} {
+		b.Run(fmt.Sprintf("ipc=%t journal=%t", way.ipc, way.journal), func(b *testing.B) {
 			bed := newBed(b, realClock, fusemount.MeasuredCache)
 			var ipc pmxcfsio.IPC
-			if withIPC {
+			if way.ipc {
 				ipc = bed.client(b, "node1")
 			}
 			f := bed.fs(b, "node1", ipc)
+			if way.journal {
+				f = bed.journaled(b, ipc)
+			}
 			w := f.Watch(ctx, pmxcfsio.WatchConfig{Nodes: func() []string { return []string{"node1", "node2", "node3"} }})
 			defer w.Close()
 			var took []time.Duration
 			for i := 0; b.Loop(); i++ {
 				start := time.Now()
-				require.NoError(b, write(bed, f, i))
+				data := strconv.AppendInt(nil, int64(i), 10)
+				if own {
+					require.NoError(b, f.Write(ctx, name, data))
+				} else {
+					require.NoError(b, bed.Node("node3").Replace(name, data))
+				}
 				for !slices.Contains(<-w.Events(), file(name)) {
 				}
 				took = append(took, time.Since(start))
@@ -50,32 +59,28 @@ func benchmarkNotice(b *testing.B, name string, write func(bed *bed, f *pmxcfsio
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func BenchmarkNoticeOwnChange(b *testing.B) {
-	benchmarkNotice(b, pmxcfsio.ManagerStatusFile, func(_ *bed, f *pmxcfsio.FS, i int) error {
-		return f.Write(ctx, pmxcfsio.ManagerStatusFile, strconv.AppendInt(nil, int64(i), 10))
-	})
+	benchmarkNotice(b, pmxcfsio.ManagerStatusFile, true)
 }
 
+// BenchmarkNoticeChangeOfAnotherNode makes each change right after a look, so
+// that without a journal it waits for the whole pause.
 func BenchmarkNoticeChangeOfAnotherNode(b *testing.B) {
-	benchmarkNotice(b, pmxcfsio.ManagerStatusFile, func(bed *bed, _ *pmxcfsio.FS, i int) error {
-		return bed.Node("node2").Replace(pmxcfsio.ManagerStatusFile, strconv.AppendInt(nil, int64(i), 10))
-	})
+	benchmarkNotice(b, pmxcfsio.ManagerStatusFile, false)
 }
 
 // BenchmarkNoticeStatusOfAnotherNode is of a file whose changes pmxcfs does not
 // count.
 func BenchmarkNoticeStatusOfAnotherNode(b *testing.B) {
-	name := pmxcfsio.LRMStatusFile("node3")
-	benchmarkNotice(b, name, func(bed *bed, _ *pmxcfsio.FS, i int) error {
-		return bed.Node("node3").Replace(name, strconv.AppendInt(nil, int64(i), 10))
-	})
+	benchmarkNotice(b, pmxcfsio.LRMStatusFile("node3"), false)
 }
 
 // The process that watches in BenchmarkIdleWatcher is this test binary, told by
 // the environment what to do.
 const (
-	watchRoot = "PVEHA_TEST_WATCH_ROOT"
-	watchIPC  = "PVEHA_TEST_WATCH_IPC"
-	watchFor  = "PVEHA_TEST_WATCH_FOR"
+	watchRoot    = "PVEHA_TEST_WATCH_ROOT"
+	watchIPC     = "PVEHA_TEST_WATCH_IPC"
+	watchJournal = "PVEHA_TEST_WATCH_JOURNAL"
+	watchFor     = "PVEHA_TEST_WATCH_FOR"
 )
 
 // BenchmarkIdleWatcher measures what a watcher costs while nothing happens: the
@@ -88,34 +93,35 @@ func BenchmarkIdleWatcher(b *testing.B) {
 		long, err = time.ParseDuration(text)
 		require.NoError(b, err)
 	}
-	for _, withIPC := range []bool{false, true} {
-		for _, statuses := range []string{"", "node1 node2 node3"} {
-			b.Run(fmt.Sprintf("ipc=%t statuses=%t", withIPC, statuses != ""), func(b *testing.B) {
-				bed := newBed(b, realClock, fusemount.MeasuredCache)
-				for _, n := range bed.Nodes() {
-					require.NoError(b, n.Replace(pmxcfsio.LRMStatusFile(n.Name()), []byte(`{"mode":"active","results":{},"state":"active","timestamp":1}`)))
-				}
-				name := ""
-				if withIPC {
-					name = bed.name + "node1"
-				}
-				for b.Loop() {
-					used := watchIdly(b, bed.mounts.Path("node1"), name, statuses, long)
-					b.ReportMetric(100*used.Seconds()/long.Seconds(), "%core")
-				}
-			})
-		}
+	for _, way := range []struct{ ipc, journal bool }{{false, false}, {true, false}, {false, true}, {true, true}} {
+		b.Run(fmt.Sprintf("ipc=%t journal=%t", way.ipc, way.journal), func(b *testing.B) {
+			bed := newBed(b, realClock, fusemount.MeasuredCache)
+			for _, n := range bed.Nodes() {
+				require.NoError(b, n.Replace(pmxcfsio.LRMStatusFile(n.Name()), []byte(`{"mode":"active","results":{},"state":"active","timestamp":1}`)))
+			}
+			name, journal := "", ""
+			if way.ipc {
+				name = bed.name + "node1"
+			}
+			if way.journal {
+				journal = filepath.Join(bed.journal, "node1")
+			}
+			for b.Loop() {
+				used := watchIdly(b, bed.mounts.Path("node1"), name, journal, long)
+				b.ReportMetric(100*used.Seconds()/long.Seconds(), "%core")
+			}
+		})
 	}
 }
 
 // watchIdly runs a process that watches, and returns how much processor time
 // that took it.
-func watchIdly(t testing.TB, root, ipc, statuses string, long time.Duration) time.Duration {
+func watchIdly(t testing.TB, root, ipc, journal string, long time.Duration) time.Duration {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.Command(self, "-test.run=^TestIdleWatcherProcess$", "-test.v")
-	cmd.Env = append(os.Environ(), watchRoot+"="+root, watchIPC+"="+ipc, watchFor+"="+long.String(), "STATUSES="+statuses)
+	cmd.Env = append(os.Environ(), watchRoot+"="+root, watchIPC+"="+ipc, watchFor+"="+long.String(), watchJournal+"="+journal)
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(out))
 	_, text, found := strings.Cut(string(out), "processor time: ")
@@ -132,7 +138,7 @@ func TestIdleWatcherProcess(t *testing.T) {
 	}
 	long, err := time.ParseDuration(os.Getenv(watchFor))
 	require.NoError(t, err)
-	cfg := pmxcfsio.Config{Root: root}
+	cfg := pmxcfsio.Config{Root: root, Journal: os.Getenv(watchJournal)}
 	if name := os.Getenv(watchIPC); name != "" {
 		client := ipcc.New(ipcc.Config{Name: name})
 		defer client.Close()
@@ -140,8 +146,7 @@ func TestIdleWatcherProcess(t *testing.T) {
 	}
 	f, err := pmxcfsio.New(cfg)
 	require.NoError(t, err)
-	nodes := strings.Fields(os.Getenv("STATUSES"))
-	w := f.Watch(ctx, pmxcfsio.WatchConfig{Nodes: func() []string { return nodes }})
+	w := f.Watch(ctx, pmxcfsio.WatchConfig{Nodes: func() []string { return []string{"node1", "node2", "node3"} }})
 	defer w.Close()
 	idle, cancel := context.WithTimeout(ctx, time.Second) // the first looks are not what it costs later
 	defer cancel()

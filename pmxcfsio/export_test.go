@@ -11,3 +11,6 @@ func WriteFailed(err error) error { return &stageError{stageWrite, err} }
 
 // HoldFor limits work under a domain lock to d.
 func (f *FS) HoldFor(d time.Duration) { f.hold = d }
+
+// SystemMount is system calls below a root.
+func SystemMount(root string) Mount { return systemMount{root} }

@@ -3,6 +3,7 @@ package pmxcfsio
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -41,10 +42,15 @@ type hints struct {
 	fs      *FS
 	notify  *fsnotify.Watcher // nil while there is none to be had
 	watched map[string]hint   // full names of files
-	journal bool              // it is watched
+	journal bool              // it is watched, and was not seen to miss changes
+	missed  int               // changes in a row that it did not tell of
 	renewed time.Time
 	missing bool // not every folder could be watched
 }
+
+// maxMissed is how many changes in a row the journal may miss: news of one may
+// come after the look that finds it.
+const maxMissed = 1
 
 // renewPause is how long to wait before folders that could not be watched are
 // tried again.
@@ -77,7 +83,7 @@ func (h *hints) close() {
 // renew watches the folders of all files anew: watches end with the mount.
 func (h *hints) renew(ctx context.Context) {
 	h.close()
-	h.renewed, h.missing, h.journal = time.Now(), true, false
+	h.renewed, h.missing, h.journal, h.missed = time.Now(), true, false, 0
 	var err error
 	if h.notify, err = fsnotify.NewBufferedWatcher(eventBuffer); err != nil {
 		h.notify = nil
@@ -92,18 +98,27 @@ func (h *hints) renew(ctx context.Context) {
 	}
 	if h.fs.cfg.Journal != "" {
 		h.journal = notify.Add(filepath.Dir(h.fs.cfg.Journal)) == nil
-		h.missing = h.missing || !h.journal
 	}
 }
 
 // eventBuffer is how many events may wait while a look hangs.
 const eventBuffer = 64
 
-// keep renews the watches when pmxcfs came back, and now and then while some
-// are missing.
-func (h *hints) keep(ctx context.Context, back bool) {
-	if back || h.missing && time.Since(h.renewed) >= renewPause {
+// learn takes in what a look found. Watches are renewed when pmxcfs came back,
+// and now and then while some are missing. A journal that does not tell of
+// changes is not relied on.
+func (h *hints) learn(ctx context.Context, why hint, found []Event) {
+	if slices.Contains(found, Event{Change: MountBack}) || h.missing && time.Since(h.renewed) >= renewPause {
 		h.renew(ctx)
+		return
+	}
+	written := slices.ContainsFunc(found, func(e Event) bool { return e.Change == FileChanged })
+	switch {
+	case why&journalHint != 0:
+		h.missed = 0
+	case written:
+		h.missed++
+		h.journal = h.journal && h.missed <= maxMissed
 	}
 }
 

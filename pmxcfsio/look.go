@@ -14,9 +14,8 @@ var countedFiles = []string{
 
 // looker compares the cluster file system with what it was at the last look.
 type looker struct {
-	fs      *FS
-	nodes   func() []string
-	journal bool // it is watched, and tells when something changes
+	fs    *FS
+	nodes func() []string
 
 	lost     bool
 	garbled  int    // looks in a row that made no sense
@@ -26,7 +25,6 @@ type looker struct {
 	node     string            // the local one; "" while unknown
 	statuses map[string]status // by node
 	turn     int               // whose status is read next
-	skipped  int               // looks since statuses were read in turn
 }
 
 // status is the content of a file that is compared.
@@ -77,13 +75,27 @@ func (l *looker) miss(ctx context.Context, err error) []Event {
 // counters reads the change counters, and the quorum, whose changes they do
 // not count. Mostly they are what they were.
 func (l *looker) counters(ctx context.Context) (quorate bool, text []byte, v Versions, err error) {
-	info, err := l.fs.local(ctx)
+	m := l.fs.mount
+	text, err = l.fs.ask(ctx, func(ctx context.Context) ([]byte, error) { return l.fs.cfg.IPC.Versions(ctx) })
+	unanswered := errors.Is(err, errUnanswered)
+	if err != nil && !unanswered {
+		return false, nil, v, err
+	}
+	type seen struct {
+		local Info
+		text  []byte
+	}
+	now, err := bound(ctx, m, m.read, func() (s seen, err error) {
+		if s.local, err = m.checkMounted(); err == nil && unanswered {
+			s.text, err = m.ReadFile(versionFile)
+		}
+		return s, err
+	}, nil)
 	if err != nil {
 		return false, nil, v, err
 	}
-	text, err = l.fs.text(ctx, versionFile, IPC.Versions)
-	if err != nil {
-		return false, nil, v, err
+	if unanswered {
+		text = now.text
 	}
 	v = l.versions
 	if l.lost || !bytes.Equal(text, l.text) {
@@ -91,7 +103,7 @@ func (l *looker) counters(ctx context.Context) (quorate bool, text []byte, v Ver
 			err = &fault{ErrGarbled, err}
 		}
 	}
-	return info.Mode&writeBit != 0, text, v, err
+	return now.local.Mode&writeBit != 0, text, v, err
 }
 
 // compare finds which counters changed. After a loss or a restart they all
@@ -119,12 +131,9 @@ func (l *looker) compare(ctx context.Context, v Versions) []Event {
 	return changes
 }
 
-// Reading a status costs as much as the counters. Where the journal tells of
-// changes, a look at them without a hint is a mere precaution.
-const (
-	statusesPerLook  = 2  // read in turn at every look
-	looksPerStatuses = 10 // with a journal: looks until some are read without a hint
-)
+// statusesPerLook is how many statuses are read without a hint. To read one
+// costs as much as the counters.
+const statusesPerLook = 2
 
 // lookAtStatuses reads and compares the status files of LRMs: all when the
 // journal was written, the local one when it was, and else some in turn.
@@ -138,10 +147,6 @@ func (l *looker) lookAtStatuses(ctx context.Context, why hint) []Event {
 	case why&localHint != 0 && slices.Contains(nodes, l.node):
 		chosen = []string{l.node}
 	default:
-		if l.skipped++; l.journal && l.skipped < looksPerStatuses {
-			return nil
-		}
-		l.skipped = 0
 		chosen = l.inTurn(nodes)
 	}
 	var changes []Event

@@ -30,9 +30,13 @@ type Event struct {
 	File   string // of FileChanged, from the root
 }
 
-// defaultInterval is the pause between two looks at the change counters. What
-// another node changes is noticed that late.
-const defaultInterval = 400 * time.Millisecond
+// How long the pause between two looks at the change counters is. What another
+// node changes is noticed that late where there is no journal; with one, looks
+// are for the membership and the quorum, which are not written down.
+const (
+	defaultInterval   = 400 * time.Millisecond
+	journaledInterval = 3 * time.Second
+)
 
 // WatchConfig says what to watch beside the files that pmxcfs counts.
 type WatchConfig struct {
@@ -40,7 +44,7 @@ type WatchConfig struct {
 	// does not count changes of these files, so they are read and compared.
 	Nodes func() []string
 	// Interval is the pause between two looks at the change counters. Zero is
-	// 400 ms.
+	// 400 ms. While the journal of pmxcfs tells of changes it is 3 s at least.
 	Interval time.Duration
 }
 
@@ -93,8 +97,8 @@ func (w *Watcher) run(ctx context.Context) {
 	defer close(w.events)
 	defer w.hints.close()
 	last := time.Now()
-	due := last.Add(w.interval) // the next look
-	timer := time.NewTimer(w.interval)
+	due := last.Add(w.pause()) // the next look
+	timer := time.NewTimer(w.pause())
 	defer timer.Stop()
 	var why hint // for the next look
 	for {
@@ -109,10 +113,12 @@ func (w *Watcher) run(ctx context.Context) {
 		case out <- batch:
 			clear(w.pending)
 		case <-timer.C:
-			w.note(ctx, w.look.look(ctx, why))
+			changes := w.look.look(ctx, why)
+			w.note(changes)
+			w.hints.learn(ctx, why, changes)
 			why, last = noHint, time.Now()
-			due = last.Add(w.interval)
-			timer.Reset(w.interval)
+			due = last.Add(w.pause())
+			timer.Reset(w.pause())
 		case ev, open := <-w.hints.events():
 			h := w.hints.understand(ctx, ev, open)
 			if why |= h; h == noHint {
@@ -126,18 +132,22 @@ func (w *Watcher) run(ctx context.Context) {
 	}
 }
 
+// pause is how long to wait with a look for which there is no hint.
+func (w *Watcher) pause() time.Duration {
+	if w.hints.journal {
+		return max(w.interval, journaledInterval)
+	}
+	return w.interval
+}
+
 // note adds changes to those that wait to be received.
-func (w *Watcher) note(ctx context.Context, changes []Event) {
-	back := false
+func (w *Watcher) note(changes []Event) {
 	for _, e := range changes {
-		back = back || e.Change == MountBack
 		if e.Change == MountLost {
 			delete(w.pending, Event{Change: MountBack})
 		}
 		w.pending[e] = true
 	}
-	w.hints.keep(ctx, back)
-	w.look.journal = w.hints.journal
 }
 
 func sorted(pending map[Event]bool) []Event {

@@ -3,7 +3,6 @@ package pmxcfsio_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -116,7 +115,7 @@ func TestWatcherSurvivesTheEndOfPmxcfs(t *testing.T) {
 			require.NoError(t, end("node1"))
 			require.Equal(t, []pmxcfsio.Event{change(pmxcfsio.MountLost)}, seen(t, w, change(pmxcfsio.MountLost)))
 			time.Sleep(often) // until the kernel forgets the attributes of a dead mount
-			require.NoError(t, b.Start("node1"))
+			require.NoError(t, b.start("node1"))
 			seen(t, w, change(pmxcfsio.MountBack), change(pmxcfsio.MembersChanged), change(pmxcfsio.GuestsChanged),
 				file(pmxcfsio.ManagerStatusFile), file(pmxcfsio.DatacenterFile))
 			require.NoError(t, f.Write(ctx, pmxcfsio.ResourcesFile, []byte("after")))
@@ -133,7 +132,7 @@ func TestWatcherTellsWhatHappenedWhileItWasLost(t *testing.T) {
 		require.NoError(t, b.Stop("node1"))
 		seen(t, w, change(pmxcfsio.MountLost))
 		require.NoError(t, b.Node("node2").Replace(status, []byte("meanwhile")))
-		require.NoError(t, b.Start("node1"))
+		require.NoError(t, b.start("node1"))
 		seen(t, w, change(pmxcfsio.MountBack), file(status))
 	})
 }
@@ -142,7 +141,7 @@ func TestWatcherStartsWithoutAFileSystem(t *testing.T) {
 	eachWay(t, func(t *testing.T, b *bed, f *pmxcfsio.FS) {
 		require.NoError(t, b.Stop("node1"))
 		w := watching(t, f)
-		require.NoError(t, b.Start("node1"))
+		require.NoError(t, b.start("node1"))
 		all := seen(t, w, change(pmxcfsio.MountBack))
 		require.NotContains(t, all, change(pmxcfsio.MountLost))
 	})
@@ -171,25 +170,31 @@ func TestWatcherEndsWithItsContext(t *testing.T) {
 	w.Close()
 }
 
-// TestWatcherLooksWhenTheJournalIsWritten uses a plain file for the journal of
-// pmxcfs. Regular looks are an hour apart.
+// TestWatcherLooksWhenTheJournalIsWritten has regular looks an hour apart.
 func TestWatcherLooksWhenTheJournalIsWritten(t *testing.T) {
 	b := newBed(t, realClock, 0)
-	journal := filepath.Join(t.TempDir(), "config.db-wal")
-	require.NoError(t, os.WriteFile(journal, nil, 0o600))
-	f, err := pmxcfsio.New(pmxcfsio.Config{Root: b.mounts.Path("node1"), Journal: journal})
-	require.NoError(t, err)
-	w := f.Watch(ctx, pmxcfsio.WatchConfig{Nodes: func() []string { return []string{"node2", "node3"} }, Interval: time.Hour})
+	w := b.journaled(t, nil).Watch(ctx, pmxcfsio.WatchConfig{Nodes: func() []string { return []string{"node2", "node3"} }, Interval: time.Hour})
 	defer w.Close()
 	for i, name := range []string{pmxcfsio.ManagerStatusFile, pmxcfsio.LRMStatusFile("node2"), pmxcfsio.LRMStatusFile("node3")} {
 		require.NoError(t, b.Node("node3").Replace(name, fmt.Append(nil, i)))
-		log, err := os.OpenFile(journal, os.O_WRONLY|os.O_APPEND, 0)
-		require.NoError(t, err)
-		_, err = log.WriteString("a page")
-		require.NoError(t, err)
-		require.NoError(t, log.Close())
 		require.Equal(t, []pmxcfsio.Event{file(name)}, seen(t, w, file(name)))
 	}
+}
+
+func TestJournalThatIsNotWrittenIsNotReliedOn(t *testing.T) {
+	b := newBed(t, realClock, 0)
+	f := b.fs(t, "node1", nil, filepath.Join(t.TempDir(), "never written"))
+	w := f.Watch(ctx, pmxcfsio.WatchConfig{Interval: often})
+	defer w.Close()
+	took := make([]time.Duration, 4)
+	for i := range took {
+		start := time.Now()
+		require.NoError(t, b.Node("node2").Replace(pmxcfsio.RulesFile, fmt.Append(nil, i)))
+		seen(t, w, file(pmxcfsio.RulesFile))
+		took[i] = time.Since(start)
+	}
+	require.Greater(t, took[0], time.Second, "it was relied on")
+	require.Less(t, took[3], time.Second)
 }
 
 // TestLocalChangeNeedsNoLook has regular looks an hour apart, so that only the
