@@ -211,6 +211,7 @@ func (l *LRM) activeRound() (done bool, err error) {
 
 // finishRestart ends the daemon as soon as the master froze all services.
 func (l *LRM) finishRestart() (done bool, err error) {
+	l.takeMoves()
 	working, err := l.runOrders()
 	if err != nil || working > 0 || l.activeServices() > 0 {
 		return false, err

@@ -46,6 +46,28 @@ func (l *LRM) manageServices() (int, error) {
 	return l.runOrders()
 }
 
+// takeMoves queues the moves that the master ordered before it knew that the LRM
+// restarts. It freezes no service that moves, but waits for the result: with
+// nobody to carry the order out, both would wait for ever, as in the Perl stack.
+func (l *LRM) takeMoves() {
+	for sid, s := range l.services {
+		if s.Node != l.env.NodeName() || s.UID == "" {
+			continue
+		}
+		switch s.State {
+		case ha.Migrate, ha.Relocate, ha.RequestStartBalance:
+		case ha.Stopped, ha.RequestStop, ha.RequestStart, ha.Started, ha.Fence, ha.Recovery, ha.Freeze, ha.Error:
+			continue
+		}
+		// Where the node goes down as well, it is to be stopped if it stays.
+		waiting := l.queue[sid]
+		l.enqueue(Order{SID: sid, UID: s.UID, State: s.State, Target: s.Target, Timeout: s.Timeout})
+		if now := l.queue[sid]; waiting != nil && now != waiting {
+			now.thenStop = waiting.thenStop || waiting.order.UID == ""
+		}
+	}
+}
+
 // timely reports whether it is time for an order. The Perl stack looks after
 // every service in every round: the master renews the order of a service that
 // runs, and of one that is stopped the order holds for ever. So that extra

@@ -1,6 +1,7 @@
 package lrm_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -244,6 +245,55 @@ func TestARestartTakesNoNewOrders(t *testing.T) {
 	w.assign("vm:101", ha.Started, "b")
 	w.round(l)
 	require.Empty(t, w.only("worker"))
+}
+
+// The master freezes no service that moves: it waits for the result, and the
+// restart for the end of the move.
+func TestARestartCarriesOutTheMovesThatTheMasterWaitsFor(t *testing.T) {
+	for _, state := range []ha.ServiceState{ha.Migrate, ha.Relocate, ha.RequestStartBalance} {
+		for _, code := range []ha.ExitCode{ha.ExitSuccess, ha.ExitError} {
+			t.Run(fmt.Sprintf("%s, exit code %d", state, code), func(t *testing.T) {
+				w := newWorld(t)
+				w.workers = 1
+				l := w.active()
+				w.request(l, restart)
+				w.manager.ServiceStatus["vm:100"].State = ha.Freeze
+				w.assign("vm:101", state, "b").Target = elsewhere
+				w.take()
+				w.round(l)
+				require.Equal(t, []string{"worker vm:101 " + string(state) + " b"}, w.only("worker", "watchdog close"))
+				w.end("vm:101", code)
+				w.round(l)
+				require.Equal(t, code, w.written.Results["b"].ExitCode)
+				require.Empty(t, w.only("worker", "watchdog close"), "once is enough")
+				w.manager.ServiceStatus["vm:101"].State = ha.Freeze
+				w.lastRound(l)
+			})
+		}
+	}
+}
+
+// A service that was to be stopped before the node goes down moves first, and
+// is stopped where that fails.
+func TestARebootStopsWhatCouldNotBeMoved(t *testing.T) {
+	for code, want := range map[ha.ExitCode][]string{
+		ha.ExitSuccess: nil,
+		ha.ExitError:   {"worker vm:101 request_stop "},
+	} {
+		w := newWorld(t)
+		w.workers = 1
+		l := w.active()
+		w.assign("vm:101", ha.Migrate, "b").Target = elsewhere
+		w.request(l, reboot)
+		w.round(l)
+		w.end("vm:100", ha.ExitSuccess)
+		w.manager.ServiceStatus["vm:100"].State = ha.Freeze
+		w.round(l)
+		w.end("vm:101", code)
+		w.take()
+		w.round(l)
+		require.Equal(t, want, w.only("worker"))
+	}
 }
 
 func TestAShutdownEndsWithItsLastStop(t *testing.T) {
