@@ -33,8 +33,9 @@ WantedBy=multi-user.target
 	journalUnit = `[Unit]
 Description=Copy of the journal
 DefaultDependencies=no
-After=systemd-journald.socket
+After=systemd-journald.service
 [Service]
+ExecStartPre=/bin/sh -c 'until ls /run/log/journal/*/*.journal; do sleep 0.05; done >/dev/null 2>&1'
 ExecStart=/usr/bin/journalctl --no-pager -f -n all -o short-iso-precise
 StandardOutput=append:` + boardInside + `/log
 Restart=always
