@@ -28,29 +28,13 @@ type LiveConfig struct {
 // Live returns the environment of the cluster that this node is in.
 func Live(cfg LiveConfig) Env {
 	if cfg.Clock == nil {
-		cfg.Clock = machineClock{}
+		cfg.Clock = pmxcfsio.SystemClock{}
 	}
 	l := &live{cfg: cfg}
 	return Env{Clock: cfg.Clock, Host: l, Cluster: l, Editor: l, Watcher: l}
 }
 
 type live struct{ cfg LiveConfig }
-
-// machineClock is the clock of the machine.
-type machineClock struct{}
-
-func (machineClock) Now() time.Time { return time.Now() }
-
-func (machineClock) Sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
 
 func (l *live) Node() string { return l.cfg.Node }
 

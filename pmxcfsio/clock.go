@@ -20,12 +20,16 @@ type Clock interface {
 	Sleep(ctx context.Context, d time.Duration) error
 }
 
-// systemClock is the clock of the machine.
-type systemClock struct{}
+// SystemClock is the clock of the machine.
+type SystemClock struct{}
 
-func (systemClock) Now() time.Time { return time.Now() }
+var _ Clock = SystemClock{}
 
-func (systemClock) Boot() time.Duration {
+// Now is time.Now.
+func (SystemClock) Now() time.Time { return time.Now() }
+
+// Boot is the time since the machine was started, suspend included.
+func (SystemClock) Boot() time.Duration {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
 		// Every Linux since 2.6.39 has it.
@@ -34,7 +38,8 @@ func (systemClock) Boot() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-func (systemClock) Sleep(ctx context.Context, d time.Duration) error {
+// Sleep waits in real time.
+func (SystemClock) Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -87,7 +87,7 @@ func New(cfg Config) (*FS, error) {
 		cfg.Journal = DefaultJournal
 	}
 	if cfg.Clock == nil {
-		cfg.Clock = systemClock{}
+		cfg.Clock = SystemClock{}
 	}
 	if cfg.Mount == nil {
 		cfg.Mount = systemMount{root: cfg.Root}

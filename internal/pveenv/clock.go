@@ -5,38 +5,9 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"pveha/internal/ha"
 	"pveha/pmxcfsio"
 )
-
-// machineClock is the clock of the machine.
-type machineClock struct{}
-
-var _ pmxcfsio.Clock = machineClock{}
-
-func (machineClock) Now() time.Time { return time.Now() }
-
-func (machineClock) Boot() time.Duration {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
-		// Every Linux since 2.6.39 has it.
-		panic("no clock of the time since the start: " + err.Error())
-	}
-	return time.Duration(ts.Nano())
-}
-
-func (machineClock) Sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
 
 // minRound is the least time from the beginning of one round to that of the
 // next when an event wakes the daemon: what comes in between is looked at

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pveha/internal/ha"
+	"pveha/pmxcfsio"
 )
 
 // bubbleClock is the clock of a synctest bubble: its time passes when everybody
@@ -19,7 +20,7 @@ type bubbleClock struct{ start time.Time }
 func (bubbleClock) Now() time.Time        { return time.Now() }
 func (c bubbleClock) Boot() time.Duration { return time.Since(c.start) }
 func (bubbleClock) Sleep(ctx context.Context, d time.Duration) error {
-	return machineClock{}.Sleep(ctx, d)
+	return pmxcfsio.SystemClock{}.Sleep(ctx, d)
 }
 
 // inBubble runs a test with a timekeeper whose clock starts at 1000.4 s.
@@ -140,7 +141,7 @@ func TestAStepOfTheWallClockChangesNoDelay(t *testing.T) {
 type steppedClock struct{ step *time.Duration }
 
 func (c steppedClock) Now() time.Time      { return time.Now().Add(*c.step) }
-func (c steppedClock) Boot() time.Duration { return machineClock{}.Boot() }
+func (c steppedClock) Boot() time.Duration { return pmxcfsio.SystemClock{}.Boot() }
 func (c steppedClock) Sleep(ctx context.Context, d time.Duration) error {
-	return machineClock{}.Sleep(ctx, d)
+	return pmxcfsio.SystemClock{}.Sleep(ctx, d)
 }

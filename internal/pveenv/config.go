@@ -85,7 +85,7 @@ func (c *Config) complete() error {
 		c.Log = func(ha.Entry) {}
 	}
 	if c.Clock == nil {
-		c.Clock = machineClock{}
+		c.Clock = pmxcfsio.SystemClock{}
 	}
 	if c.Waker == nil {
 		c.Waker = NewWaker()

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"pveha/pmxcfsio"
+
 	"github.com/stretchr/testify/require"
 )
 
@@ -16,7 +18,7 @@ import (
 func keeperAt(t *testing.T, dir, boot string, links map[string]time.Time) (*fenceKeeper, *recorder) {
 	t.Helper()
 	lines := &recorder{}
-	cfg := Config{StateDir: dir, Log: lines.log, Clock: machineClock{}}
+	cfg := Config{StateDir: dir, Log: lines.log, Clock: pmxcfsio.SystemClock{}}
 	k := newFenceKeeper(cfg, "lrm", func() map[string]time.Time { return links })
 	require.NotEmpty(t, k.record.Boot, "the kernel names its run")
 	k.record.Boot = boot

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pveha/internal/ha"
+	"pveha/pmxcfsio"
 )
 
 // netlinkOrder is the byte order of netlink messages.
@@ -69,7 +70,7 @@ func (w *linkWatch) run(ctx context.Context) {
 			said = text
 			w.log(ha.Entry{Level: ha.LevelWarning, Text: "network links cannot be watched - " + text})
 		}
-		_ = machineClock{}.Sleep(ctx, relinkPause)
+		_ = pmxcfsio.SystemClock{}.Sleep(ctx, relinkPause)
 	}
 }
 
