@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 : "${NFPM:=bin/tools/nfpm}" "${OUT:=dist}"
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
-VERSION=$(sed -n '1s/.*(\(.*\)).*/\1/p' packaging/changelog)
+VERSION=${VERSION:-$(sed -n '1s/.*(\(.*\)).*/\1/p' packaging/changelog)}
 export SOURCE_DATE_EPOCH VERSION CGO_ENABLED=0 TZ=UTC LC_ALL=C
 
 # compress FILE... puts each into a gzip file, without name and time.

@@ -207,14 +207,20 @@ func (n *Node) settle(ctx context.Context, begun time.Time) error {
 		if err != nil || lrm == nil || int64(lrm.Timestamp) < begun.Unix() || lrm.Mode == ha.ModeRestart {
 			continue
 		}
-		if frozen = countFrozen(ms, n.Name); frozen == 0 {
+		frozen = countFrozen(ms, n.Name)
+		if frozen == 0 && (lrm.State != ha.LRMWaitForAgentLock || !needsLock(ms, n.Name)) {
 			return nil
 		}
 	}
 	if frozen > 0 {
 		return fmt.Errorf("the daemons run, but %d services of this node are still frozen: see ha-manager status", frozen)
 	}
-	return fmt.Errorf("the daemons run, but the LRM has not written its status: see journalctl -u %s", unitLRM)
+	return fmt.Errorf("the daemons run, but the LRM has not taken its services over: see journalctl -u %s", unitLRM)
+}
+
+// needsLock tells whether services of the node run that its LRM has to protect.
+func needsLock(ms *ha.ManagerStatus, node string) bool {
+	return ms != nil && ms.Disarm == nil && ha.CountActiveServices(ms.ServiceStatus, node) > 0
 }
 
 // countFrozen counts the services of a node that wait for its LRM. Those of a

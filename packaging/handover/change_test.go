@@ -15,19 +15,19 @@ import (
 func TestChangeAndBack(t *testing.T) {
 	w := newWorld(t)
 	mux := w.pids[unitMux]
-	err, _ := w.change(Go)
+	_, err := w.change(Go)
 	require.NoError(t, err, w.out.String())
 	w.requireStack(Go, "go")
 	require.Equal(t, mux, w.pids[unitMux], "the multiplexer is left alone")
 
-	err, _ = w.change(Go)
+	_, err = w.change(Go)
 	require.NoError(t, err)
 	require.Contains(t, w.out.String(), "the go stack runs on this node already\n")
 	require.False(t, slices.ContainsFunc(w.calls, func(c string) bool {
 		return strings.HasPrefix(c, "systemctl st")
 	}), "nothing is stopped or started again: %v", w.calls)
 
-	err, _ = w.change(Perl)
+	_, err = w.change(Perl)
 	require.NoError(t, err)
 	w.requireStack(Perl, "perl")
 	require.Empty(t, w.diversions)
@@ -62,11 +62,11 @@ func TestKilledAtEveryStep(t *testing.T) {
 			for step := 1; ; step++ {
 				w := newWorld(t)
 				if to == Perl {
-					err, _ := w.change(Go)
+					_, err := w.change(Go)
 					require.NoError(t, err)
 				}
 				w.killAt, w.after = step, after
-				_, dead := w.change(to)
+				dead, _ := w.change(to)
 				if !dead {
 					break
 				}
@@ -87,7 +87,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 				if step%3 == 0 {
 					w.reboot()
 				}
-				err, _ := w.change(end)
+				_, err := w.change(end)
 				require.NoError(t, err, "%s\n%s", at, w.out.String())
 				w.requireStack(end, at)
 			}
@@ -101,11 +101,11 @@ func TestFailedAtEveryStep(t *testing.T) {
 		for step := 1; ; step++ {
 			w := newWorld(t)
 			if to == Perl {
-				err, _ := w.change(Go)
+				_, err := w.change(Go)
 				require.NoError(t, err)
 			}
 			w.failAt = step
-			err, _ := w.change(to)
+			_, err := w.change(to)
 			if len(w.calls) < step {
 				require.NoError(t, err)
 				break
@@ -118,7 +118,7 @@ func TestFailedAtEveryStep(t *testing.T) {
 				require.Equal(t, "active", w.active[unitLRM], at)
 				require.Equal(t, "active", w.active[unitCRM], at)
 			}
-			err, _ = w.change(to)
+			_, err = w.change(to)
 			require.NoError(t, err, "%s\n%s", at, w.out.String())
 			w.requireStack(to, at)
 		}
@@ -149,10 +149,10 @@ func TestBrokenOffBetweenTwoFiles(t *testing.T) {
 			t.Run(name+", to "+string(to), func(t *testing.T) {
 				w := newWorld(t)
 				prepare(w)
-				err, _ := w.change(to)
+				_, err := w.change(to)
 				require.NoError(t, err, w.out.String())
 				w.requireStack(to, name)
-				err, _ = w.change(Perl)
+				_, err = w.change(Perl)
 				require.NoError(t, err)
 				w.requireStack(Perl, name)
 			})
@@ -164,10 +164,10 @@ func TestFileThatThePerlPackageDoesNotHave(t *testing.T) {
 	w := newWorld(t)
 	page := replacements[len(replacements)-1]
 	require.NoError(t, os.Remove(w.node.at(page.path)))
-	err, _ := w.change(Go)
+	_, err := w.change(Go)
 	require.NoError(t, err)
 	require.Equal(t, "ours", w.read(page.path))
-	err, _ = w.change(Perl)
+	_, err = w.change(Perl)
 	require.NoError(t, err)
 	require.False(t, w.node.there(page.path))
 	require.False(t, w.node.there(page.aside))
@@ -175,13 +175,13 @@ func TestFileThatThePerlPackageDoesNotHave(t *testing.T) {
 
 func TestUpgradeRestartsReplacedPrograms(t *testing.T) {
 	w := newWorld(t)
-	err, _ := w.change(Go)
+	_, err := w.change(Go)
 	require.NoError(t, err)
 	exe := w.node.at(fmt.Sprintf("/proc/%d/exe", w.pids[unitLRM]))
 	require.NoError(t, os.Remove(exe))
 	require.NoError(t, os.Symlink(programs+"pve-ha-lrm (deleted)", exe))
 	before := w.pids[unitLRM]
-	err, _ = w.change(Go)
+	_, err = w.change(Go)
 	require.NoError(t, err)
 	require.NotEqual(t, before, w.pids[unitLRM])
 	w.requireStack(Go, "upgraded")
@@ -190,7 +190,7 @@ func TestUpgradeRestartsReplacedPrograms(t *testing.T) {
 func TestStoppedDaemonsStayStopped(t *testing.T) {
 	w := newWorld(t)
 	w.active[unitLRM], w.active[unitCRM] = "inactive", "inactive"
-	err, _ := w.change(Go)
+	_, err := w.change(Go)
 	require.NoError(t, err, w.out.String())
 	require.Equal(t, "inactive", w.active[unitLRM])
 	require.Equal(t, "inactive", w.active[unitCRM])
@@ -204,7 +204,7 @@ func TestChoiceOutlivesUpgrades(t *testing.T) {
 	_, _ = w.change(Perl)
 	require.Equal(t, Perl, w.node.Wanted())
 	w.quorate = false
-	err, _ := w.change(Go)
+	_, err := w.change(Go)
 	require.ErrorIs(t, err, ErrRefused)
 	require.Equal(t, Perl, w.node.Wanted(), "a change that was refused was no choice")
 	w.quorate = true
@@ -216,7 +216,7 @@ func TestChoiceOutlivesUpgrades(t *testing.T) {
 func TestServicesThatStayFrozenAreTold(t *testing.T) {
 	w := newWorld(t)
 	w.writeManager(ha.Freeze)
-	err, _ := w.change(Go)
+	_, err := w.change(Go)
 	require.EqualError(t, err, "the daemons run, but 1 services of this node are still frozen: see ha-manager status")
 	have, err := w.node.Installed()
 	require.NoError(t, err)
@@ -227,7 +227,7 @@ func TestWithoutSystemdOnlyFilesChange(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, os.RemoveAll(w.node.at("/run/systemd")))
 	for _, to := range []Stack{Go, Perl} {
-		err, _ := w.change(to)
+		_, err := w.change(to)
 		require.NoError(t, err)
 		have, err := w.node.Installed()
 		require.NoError(t, err)

@@ -80,7 +80,7 @@ func TestWayBackAsksForLess(t *testing.T) {
 	_, _ = w.change(Go)
 	w.packages[perlPackage] = "installed 6.0.0"
 	w.kv["n2"] = `{"version":"7.4"}`
-	err, _ := w.change(Perl)
+	_, err := w.change(Perl)
 	require.NoError(t, err)
 	w.requireStack(Perl, "back")
 }

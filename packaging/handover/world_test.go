@@ -230,7 +230,7 @@ func (w *world) KV(_ context.Context, node, _ string) ([]byte, error) {
 }
 
 // change switches, and tells whether it was killed.
-func (w *world) change(to Stack) (err error, dead bool) {
+func (w *world) change(to Stack) (dead bool, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			if _, ok := r.(killed); !ok {
@@ -240,7 +240,7 @@ func (w *world) change(to Stack) (err error, dead bool) {
 		}
 	}()
 	w.calls = nil
-	return w.node.Switch(context.Background(), to, true), false
+	return false, w.node.Switch(context.Background(), to, true)
 }
 
 // requireWorking is what must hold whatever was broken off.
