@@ -42,6 +42,12 @@ type Config struct {
 	// watchdog is updated with a refresh only, as in the Perl stack, whose node
 	// does not outlive a minute.
 	LockGrace ha.Epoch
+	// FinishMoves makes a restart carry out the moves that the master ordered
+	// before it knew of it. The master waits for their results, and the restart
+	// for the master: the Perl stack, which carries out nothing any more, hangs
+	// there until somebody helps, and recorded logs show that. Real daemons set
+	// it.
+	FinishMoves bool
 	// Adopted are orders that an earlier process of this daemon has started and
 	// whose results are still to come. They count as running.
 	Adopted []Order
@@ -54,6 +60,7 @@ type LRM struct {
 	process *Process
 	refresh ha.Epoch // of the status, see Config
 	grace   ha.Epoch // of the lock, see Config
+	moves   bool     // are finished by a restart, see Config
 
 	state      ha.LRMState
 	stateSince ha.Epoch
@@ -89,6 +96,7 @@ func New(env Env, agent Agent, cfg Config) *LRM {
 		process: cfg.Process,
 		refresh: cfg.StatusRefresh,
 		grace:   cfg.LockGrace,
+		moves:   cfg.FinishMoves,
 		state:   ha.LRMStartup,
 		mode:    ha.ModeActive,
 		queue:   map[ha.SID]*job{},
@@ -211,7 +219,9 @@ func (l *LRM) activeRound() (done bool, err error) {
 
 // finishRestart ends the daemon as soon as the master froze all services.
 func (l *LRM) finishRestart() (done bool, err error) {
-	l.takeMoves()
+	if l.moves {
+		l.takeMoves()
+	}
 	working, err := l.runOrders()
 	if err != nil || working > 0 || l.activeServices() > 0 {
 		return false, err

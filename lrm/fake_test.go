@@ -106,7 +106,7 @@ func (w *world) disarm(on bool) {
 	}
 }
 
-func (w *world) lrm() *lrm.LRM { return lrm.New(w, &w.guests, lrm.Config{}) }
+func (w *world) lrm() *lrm.LRM { return lrm.New(w, &w.guests, lrm.Config{FinishMoves: true}) }
 
 // active returns an LRM that has become active for the service vm:100, which
 // runs and has its order carried out. The record begins behind that.

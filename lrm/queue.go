@@ -47,8 +47,7 @@ func (l *LRM) manageServices() (int, error) {
 }
 
 // takeMoves queues the moves that the master ordered before it knew that the LRM
-// restarts. It freezes no service that moves, but waits for the result: with
-// nobody to carry the order out, both would wait for ever, as in the Perl stack.
+// restarts. It freezes no service that moves, but waits for the result.
 func (l *LRM) takeMoves() {
 	for sid, s := range l.services {
 		if s.Node != l.env.NodeName() || s.UID == "" {

@@ -273,6 +273,18 @@ func TestARestartCarriesOutTheMovesThatTheMasterWaitsFor(t *testing.T) {
 	}
 }
 
+func TestARestartLikeThePerlStacksWaitsForTheMaster(t *testing.T) {
+	w := newWorld(t)
+	w.workers = 1
+	l := lrm.New(w, &w.guests, lrm.Config{})
+	w.assign("vm:101", ha.Freeze, "a")
+	w.round(l)
+	w.request(l, restart)
+	w.assign("vm:101", ha.Migrate, "b").Target = elsewhere
+	w.round(l)
+	require.Empty(t, w.only("worker", "watchdog close"))
+}
+
 // A service that was to be stopped before the node goes down moves first, and
 // is stopped where that fails.
 func TestARebootStopsWhatCouldNotBeMoved(t *testing.T) {
