@@ -1,0 +1,178 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	samples = 10
+	// promptly is how soon a guest must feel what was ordered, or its own death.
+	promptly = time.Second
+	// idleTime is how long idle daemons are watched.
+	idleTime = time.Minute
+	// idleShare is the most that an idle daemon may take of a core.
+	idleShare = 0.0003
+	// maxResident is the most memory of a daemon, in KiB.
+	maxResident = 20 << 10
+)
+
+// TestMeasured has the machine for itself: the others run side by side behind
+// it.
+func TestMeasured(t *testing.T) {
+	c := newCluster(t, nil)
+	t.Run("idle without services", c.idle)
+	c.t = t
+	for guest, node := range spread {
+		require.NoError(t, c.Files.Node("n1").Write(configOf(node, guest), nil))
+		c.run("n1", "ha-manager", "add", guest)
+		c.guests = append(c.guests, guest)
+	}
+	c.settle(settleLimit)
+	for name, part := range map[string]func(*testing.T){"set": c.sets, "crash": c.crashes, "memory": c.memory} {
+		t.Run(name, part)
+	}
+	t.Run("idle with services", c.idle)
+	c.t = t
+	c.settle(settleLimit)
+}
+
+// next waits for a guest's next note of a kind, and returns how long after the
+// moment it was made.
+func (c *cluster) next(guest, what string, since time.Time) time.Duration {
+	c.t.Helper()
+	var took time.Duration
+	c.eventually(guest+" "+what, 30*time.Second, func() (bool, error) {
+		notes, err := c.Ledger.Notes()
+		for _, n := range notes {
+			if n.Guest == guest && n.What == what && !n.At.Before(since.Truncate(time.Millisecond)) {
+				took = n.At.Sub(since)
+				return true, err
+			}
+		}
+		return false, err
+	})
+	return took
+}
+
+// report prints the median of what was measured and the worst, and holds the
+// median to a limit.
+func report(t *testing.T, what string, took []time.Duration, limit time.Duration) {
+	t.Helper()
+	slices.Sort(took)
+	median := took[len(took)/2]
+	t.Logf("MEASURED %s: median %d ms, worst %d ms, of %d", what, median.Milliseconds(), took[len(took)-1].Milliseconds(), len(took))
+	require.Less(t, median, limit)
+}
+
+// sets orders a guest to stop and to start on a node that is not the master's
+// always, from the command on.
+func (c *cluster) sets(t *testing.T) {
+	c.t = t
+	var took []time.Duration
+	for i := range samples {
+		state, what := "stopped", "stopped"
+		if i%2 == 1 {
+			state, what = "started", "started"
+		}
+		began := time.Now()
+		c.run("n2", "ha-manager", "set", "vm:102", "--state", state)
+		took = append(took, c.next("vm:102", what, began))
+		c.eventually("end of the action", 30*time.Second, func() (bool, error) {
+			s, err := c.state("vm:102")
+			return string(s) == state, err
+		})
+		time.Sleep(1500 * time.Millisecond) // a person is no burst
+	}
+	report(t, "ha-manager set to the guest's action", took, promptly)
+	c.settle(settleLimit)
+}
+
+// crashes kills a guest.
+func (c *cluster) crashes(t *testing.T) {
+	c.t = t
+	var took []time.Duration
+	for range samples {
+		notes, err := c.Ledger.Notes()
+		require.NoError(t, err)
+		pid := 0
+		for _, n := range notes {
+			if n.Guest == "vm:101" && n.What == "started" {
+				pid = n.PID
+			}
+		}
+		began := time.Now()
+		c.run("n2", "kill", "-9", strconv.Itoa(pid))
+		took = append(took, c.next("vm:101", "started", began))
+		c.settle(settleLimit)
+		time.Sleep(1500 * time.Millisecond)
+	}
+	report(t, "guest crash to restart", took, promptly)
+}
+
+// memory reads what every daemon has in memory.
+func (c *cluster) memory(t *testing.T) {
+	c.t = t
+	for _, daemon := range daemons {
+		most := 0
+		for _, name := range names {
+			status := c.run(name, "cat", "/proc/"+c.pid(name, daemon)+"/status")
+			for line := range strings.Lines(status) {
+				if f := strings.Fields(line); f[0] == "VmRSS:" {
+					kib, err := strconv.Atoi(f[1])
+					require.NoError(t, err)
+					most = max(most, kib)
+				}
+			}
+		}
+		require.NotZero(t, most)
+		t.Logf("MEASURED resident memory of %s: %.1f MB at most", daemon, float64(most)/1024)
+		require.Less(t, most, maxResident)
+	}
+}
+
+// idle measures what the daemons take of a core while nothing happens.
+func (c *cluster) idle(t *testing.T) {
+	c.t = t
+	time.Sleep(10 * time.Second) // what just happened is over
+	before := c.times()
+	began := time.Now()
+	time.Sleep(idleTime)
+	after, passed := c.times(), time.Since(began)
+	for _, daemon := range daemons {
+		most := 0.0
+		text := ""
+		for _, name := range names {
+			share := float64(after[name+" "+daemon]-before[name+" "+daemon]) / float64(passed)
+			most = max(most, share)
+			text += fmt.Sprintf(" %.4f %%", 100*share)
+		}
+		t.Logf("MEASURED %s of a core, %s:%s", t.Name(), daemon, text)
+		require.LessOrEqual(t, most, idleShare, "%s of a core", daemon)
+	}
+}
+
+// times is the time on a processor of every daemon, of all its threads.
+func (c *cluster) times() map[string]time.Duration {
+	c.t.Helper()
+	all := map[string]time.Duration{}
+	for _, name := range names {
+		for _, daemon := range daemons {
+			out := c.run(name, "sh", "-c", "cat /proc/"+c.pid(name, daemon)+"/task/*/schedstat")
+			for line := range strings.Lines(out) {
+				spent, err := strconv.ParseInt(strings.Fields(line)[0], 10, 64) // in nanoseconds
+				require.NoError(c.t, err)
+				all[name+" "+daemon] += time.Duration(spent)
+			}
+		}
+	}
+	return all
+}
