@@ -82,8 +82,7 @@ func (d domain) take(ctx context.Context) (time.Duration, error) {
 
 // lasting reports whether trying again helps nothing.
 func lasting(err error) bool {
-	kind := kindOf(err)
-	return kind == ErrNotMounted || kind == ErrStaleMount || kind == ErrTimeout
+	return isKind(err, ErrNotMounted, ErrStaleMount, ErrTimeout)
 }
 
 // try makes the folder once.

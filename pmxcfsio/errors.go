@@ -63,7 +63,7 @@ func (e *Error) Error() string {
 		return e.text
 	case e.Err == nil:
 		return e.Op + " '" + e.Name + "': " + e.Kind.Error()
-	case e.Kind == nil || e.Kind == ErrAbsent || e.Kind == ErrExists:
+	case e.Kind == nil || isOne(e.Kind, ErrAbsent, ErrExists):
 		return e.Op + " '" + e.Name + "': " + Reason(e.Err)
 	}
 	return e.Op + " '" + e.Name + "': " + e.Kind.Error() + ": " + Reason(e.Err)
@@ -85,7 +85,7 @@ func (e *Error) Unwrap() []error {
 	}
 	switch {
 	case e.Err == nil:
-	case e.Kind != nil && e.Kind != ErrAbsent && errors.Is(e.Err, ErrAbsent):
+	case e.Kind != nil && !errors.Is(e.Kind, ErrAbsent) && errors.Is(e.Err, ErrAbsent):
 		// ENOENT is fs.ErrNotExist as well, but that a file cannot be found
 		// because nothing is mounted does not say that it is absent.
 		all = append(all, bareErrno{e.Err})

@@ -127,25 +127,31 @@ func TestTextsOfAFailedWriteAreThoseOfThePerlStack(t *testing.T) {
 	}
 }
 
-func TestLeftoverOfADeadProcessIsReplaced(t *testing.T) {
+func TestTemporaryFileThatIsThereAlready(t *testing.T) {
 	e, f, m := faulty(t)
 	tmp := fmt.Sprintf("ha/manager_status.tmp.%d", os.Getpid())
-	require.NoError(t, e.Node("node1").Write(tmp, []byte("leftover")))
+	require.NoError(t, e.Node("node2").Write(tmp, []byte("of another node, or left")))
 	require.NoError(t, f.Write(ctx, statusFile, []byte("new")))
 	requireContent(t, e, statusFile, "new")
+	requireContent(t, e, tmp, "of another node, or left")
+
+	e.clock.Advance(time.Hour)
+	require.NoError(t, f.Write(ctx, statusFile, []byte("newer")))
+	requireContent(t, e, statusFile, "newer")
 	requireNoTemporary(t, e)
 
-	require.NoError(t, e.Node("node1").Write(tmp, []byte("leftover")))
+	require.NoError(t, e.Node("node2").Write(tmp, []byte("left")))
+	e.clock.Advance(time.Hour)
 	m.set(func(o, _ string) *fault {
 		if o == "unlink" {
 			return &fault{err: syscall.EBUSY}
 		}
 		return nil
 	})
-	err := f.Write(ctx, statusFile, []byte("newer"))
+	err := f.Write(ctx, statusFile, []byte("newest"))
 	requireFailed(t, err, pmxcfsio.ErrBusy, syscall.EBUSY)
 	require.EqualError(t, err, "unable to delete old temp file: Device or resource busy")
-	requireContent(t, e, statusFile, "new")
+	requireContent(t, e, statusFile, "newer")
 }
 
 func TestFailedReadSaysWhatIsWrong(t *testing.T) {
@@ -296,20 +302,23 @@ func TestHangingCallsDoNotPileUp(t *testing.T) {
 	m := &faultyMount{Mount: emuMount{e.Node("node1")}}
 	f, err := pmxcfsio.New(pmxcfsio.Config{Root: "/etc/pve", Mount: m, MaxHanging: 3})
 	require.NoError(t, err)
-	stuck, release := m.hangs(t, "read", statusFile)
-	for range 3 {
+	var releases []func()
+	for i := range 3 {
+		stuck, release := m.hangs(t, "read", statusFile)
+		releases = append(releases, release)
 		_, err := f.Read(stuck, statusFile)
 		require.ErrorIs(t, err, pmxcfsio.ErrTimeout)
-		var cancel context.CancelFunc
-		stuck, cancel = context.WithTimeout(ctx, 5*time.Millisecond)
-		defer cancel()
+		require.Equal(t, i+1, f.Hanging())
 	}
-	require.Equal(t, 3, f.Hanging())
-	_, err = f.Read(stuck, statusFile)
+	soon, cancel := context.WithTimeout(ctx, 5*time.Millisecond)
+	defer cancel()
+	_, err = f.Read(soon, statusFile)
 	require.ErrorIs(t, err, pmxcfsio.ErrTimeout)
-	require.ErrorIs(t, f.Mounted(stuck), pmxcfsio.ErrTimeout, "every turn is taken")
+	require.ErrorIs(t, f.Mounted(soon), pmxcfsio.ErrTimeout, "every turn is taken")
 	require.Equal(t, 3, f.Hanging())
-	release()
+	for _, release := range releases {
+		release()
+	}
 	requireIdle(t, f)
 	require.NoError(t, f.Mounted(ctx))
 }

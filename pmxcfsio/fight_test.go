@@ -115,9 +115,13 @@ func (c fightConfig) run(t testing.TB) (*fight, error) {
 		h := &host{fight: f, id: i, node: f.cluster.Node(name)}
 		f.hosts = append(f.hosts, h)
 		h.next, h.stop = iter.Pull(h.live)
-		defer h.stop()
 		f.later(f.upTo(10*time.Second), h.turn)
 	}
+	defer func() {
+		for _, h := range f.hosts {
+			h.stop()
+		}
+	}()
 	f.later(f.upTo(time.Minute), f.disturb)
 	for f.failed == nil && f.ops < c.ops {
 		next := heap.Pop(&f.queue).(turn)
@@ -166,7 +170,7 @@ var (
 func (h *host) live(yield func(time.Duration) bool) {
 	h.yield = yield
 	for {
-		if h.process() == errOver {
+		if errors.Is(h.process(), errOver) {
 			return
 		}
 		h.record(record{node: h.id, deed: deedLeave})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"syscall"
 )
 
@@ -110,6 +111,16 @@ func kindOf(err error) error {
 	return nil
 }
 
+// isKind reports whether the kind of an error is one of these. Unlike errors.Is
+// it does not take ENOENT for an absent file where nothing is mounted.
+func isKind(err error, kinds ...error) bool {
+	return isOne(kindOf(err), kinds...)
+}
+
+func isOne(kind error, kinds ...error) bool {
+	return slices.ContainsFunc(kinds, func(k error) bool { return errors.Is(kind, k) })
+}
+
 // failure says of which call an error is.
 func failure(op, name string, err error) error {
 	if err == nil {
@@ -128,7 +139,7 @@ func failure(op, name string, err error) error {
 func (f *FS) refusal(ctx context.Context, op, name string, err error) error {
 	err = failure(op, name, err)
 	var e *Error
-	if !errors.As(err, &e) || e.Kind != ErrDenied && e.Kind != ErrBusy {
+	if !errors.As(err, &e) || !isOne(e.Kind, ErrDenied, ErrBusy) {
 		return err
 	}
 	if quorate, unknown := f.Quorate(ctx); unknown == nil && !quorate {

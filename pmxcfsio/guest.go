@@ -56,7 +56,7 @@ func (f *FS) readProperties(ctx context.Context, properties []string) (map[uint3
 		g := guests.ByID[id]
 		name := GuestFile(g.Node, g.Type, id)
 		text, err := f.readMount(ctx, name)
-		if kindOf(err) == ErrAbsent {
+		if isKind(err, ErrAbsent) {
 			continue // moved or removed meanwhile
 		}
 		if err != nil {

@@ -125,17 +125,17 @@ func (l *Lock) takeFailure(ctx context.Context, refreshing bool, err error) erro
 		return wrapped
 	}
 	switch {
-	case e.Kind == ErrNotMounted:
+	case errors.Is(e.Kind, ErrNotMounted):
 		e.text = "can't create '" + path.Join(l.fs.cfg.Root, lockFolder) + "' (pmxcfs not mounted?)"
 	case refreshing:
 		e.text = "cfs lock update failed - " + Reason(e.cause())
 	default:
 		e.text = "can't get cfs lock"
 	}
-	switch e.Kind {
-	case ErrExists, ErrAbsent:
+	switch {
+	case isOne(e.Kind, ErrExists, ErrAbsent):
 		e.Kind = ErrHeld
-	case ErrDenied: // and not for the lack of quorum
+	case errors.Is(e.Kind, ErrDenied): // and not for the lack of quorum
 		e.Kind = ErrHeld
 		l.mu.Lock()
 		l.kept.lost = true

@@ -99,12 +99,15 @@ const pieceSize = 31 * 4096
 
 var readBuffers = sync.Pool{New: func() any { return new([pieceSize + 4096]byte) }}
 
+// closeReader ends reading, after which an error tells nothing.
+func closeReader(fd int) { _ = unix.Close(fd) }
+
 func (m systemMount) ReadFile(name string) ([]byte, error) {
 	fd, err := m.open(name, unix.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(fd)
+	defer closeReader(fd)
 	var st unix.Stat_t
 	if err := againOnly(func() error { return unix.Fstat(fd, &st) }); err != nil {
 		return nil, err
@@ -129,7 +132,7 @@ func (m systemMount) ReadDir(name string) (names []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(fd)
+	defer closeReader(fd)
 	for buffer := make([]byte, 16<<10); ; {
 		n, err := again(func() (int, error) { return unix.ReadDirent(fd, buffer) })
 		if err != nil || n == 0 {

@@ -73,7 +73,7 @@ const (
 func (f *FS) readMount(ctx context.Context, name string) ([]byte, error) {
 	for waited := time.Duration(0); ; waited += replacePause {
 		data, err := f.readWhole(ctx, name)
-		if !errors.Is(err, syscall.ENOENT) || kindOf(err) != ErrAbsent || waited >= replaceWindow {
+		if !errors.Is(err, syscall.ENOENT) || !isKind(err, ErrAbsent) || waited >= replaceWindow {
 			return data, err
 		}
 		comes, err2 := f.comes(ctx, name)
@@ -113,7 +113,7 @@ func (f *FS) readWhole(ctx context.Context, name string) ([]byte, error) {
 // comes reports whether a missing file may be about to appear.
 func (f *FS) comes(ctx context.Context, name string) (bool, error) {
 	names, err := query(ctx, f.mount, func() ([]string, error) { return f.mount.ReadDir(path.Dir(name)) })
-	if kindOf(err) == ErrAbsent {
+	if isKind(err, ErrAbsent) {
 		return false, nil
 	}
 	return slices.ContainsFunc(names, func(n string) bool {
@@ -132,7 +132,7 @@ func (f *FS) Exists(ctx context.Context, name string) (bool, error) {
 	case err == nil, errors.Is(err, syscall.EISDIR):
 		return true, nil
 	case !errors.Is(err, errUnanswered):
-		if kindOf(err) == ErrAbsent {
+		if isKind(err, ErrAbsent) {
 			return false, nil
 		}
 		return false, failure("find", name, err)

@@ -76,11 +76,8 @@ func (f *FS) Write(ctx context.Context, name string, data []byte) error {
 	var began, ended atomic.Bool
 	err := f.mount.do(ctx, func() error {
 		began.Store(true)
-		return f.mount.replace(name, tmp, data, &ended)
-	}, func(error) {
-		_ = f.mount.Unlink(tmp) // mostly it is gone; what stays, a later write removes
-		f.tmp.giveBack(tmp)
-	})
+		return f.mount.replace(name, tmp, data, f.clock.Now().Unix(), &ended)
+	}, func(error) { f.tmp.giveBack(tmp) })
 	late := errors.Is(err, ErrTimeout) && began.Load()
 	ended.Store(late)
 	if !late {
@@ -95,9 +92,10 @@ func (f *FS) Write(ctx context.Context, name string, data []byte) error {
 // replace makes the temporary file and puts it in place. Once the caller's
 // time has ended it leaves the old one there, so that nobody is surprised by
 // what was written long ago.
-func (b *bounded) replace(name, tmp string, data []byte, ended *atomic.Bool) error {
+func (b *bounded) replace(name, tmp string, data []byte, now int64, ended *atomic.Bool) error {
 	return b.guarded(func() error {
-		if err := b.createTmp(tmp, data); err != nil {
+		tmp, err := b.createTmp(tmp, data, now)
+		if err != nil {
 			return err
 		}
 		if ended.Load() {
@@ -112,30 +110,44 @@ func (b *bounded) replace(name, tmp string, data []byte, ended *atomic.Bool) err
 	})
 }
 
-// createTries is how often a name is tried on which an earlier process of the
-// same number left its temporary file.
-const createTries = 3
+// createTries is how many names are tried for a temporary file, and
+// leftoverAge how old one is that nobody writes any more, in seconds.
+const (
+	createTries = 5
+	leftoverAge = 600
+)
 
-func (b *bounded) createTmp(tmp string, data []byte) error {
-	var err error
-	for range createTries {
-		err = b.Create(tmp, data)
+// createTmp makes the temporary file and returns what it is called. One that is
+// there already is a dead process's, or belongs to a process of the same number
+// on another node, so that only an old one is removed.
+func (b *bounded) createTmp(tmp string, data []byte, now int64) (string, error) {
+	name, err := tmp, error(nil)
+	for i := range createTries {
+		if i > 0 {
+			name = tmp + "-" + strconv.Itoa(i)
+		}
+		err = b.Create(name, data)
 		if !errors.Is(err, syscall.EEXIST) {
 			break
 		}
-		if err := b.Unlink(tmp); err != nil {
-			return &stageError{stageDelete, err}
+		if info, unknown := b.Lstat(name); unknown == nil && info.ModTime+leftoverAge < now {
+			if err := b.Unlink(name); err != nil {
+				return name, &stageError{stageDelete, err}
+			}
+			if err = b.Create(name, data); !errors.Is(err, syscall.EEXIST) {
+				break
+			}
 		}
 	}
 	var s *stageError
 	switch {
 	case err == nil:
-		return nil
+		return name, nil
 	case errors.As(err, &s): // it was made, but not whole
-		_ = b.Unlink(tmp) // the error of the write says more
-		return err
+		_ = b.Unlink(name) // the error of the write says more
+		return name, err
 	}
-	return &stageError{stageOpen, err}
+	return name, &stageError{stageOpen, err}
 }
 
 // writeFailure gives an error of Write the text of the Perl stack.
