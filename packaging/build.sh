@@ -4,7 +4,7 @@
 # the repository, and needs Go, git, gzip and nfpm ($NFPM).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-: "${NFPM:=bin/tools/nfpm}" "${OUT:=dist}"
+: "${NFPM:?is to name the program nfpm: run make deb}" "${OUT:=dist}"
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 VERSION=${VERSION:-$(sed -n '1s/.*(\(.*\)).*/\1/p' packaging/changelog)}
 export SOURCE_DATE_EPOCH VERSION CGO_ENABLED=0 TZ=UTC LC_ALL=C

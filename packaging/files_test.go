@@ -57,24 +57,29 @@ func checkPrograms(t *testing.T, deb, architecture string) {
 	out, err := exec.Command("dpkg-deb", "-x", deb, dir).CombinedOutput()
 	require.NoError(t, err, string(out))
 	for _, name := range packagePrograms {
-		path := filepath.Join(dir, name)
-		info, err := os.Stat(path)
-		require.NoError(t, err)
-		require.Less(t, info.Size(), int64(maxProgram), name)
-		program, err := elf.Open(path)
-		require.NoError(t, err)
-		defer program.Close()
-		require.Equal(t, machines[architecture], program.Machine, name)
-		for _, part := range program.Progs {
-			require.NotContains(t, []elf.ProgType{elf.PT_INTERP, elf.PT_DYNAMIC}, part.Type, "%s is dynamic", name)
-		}
-		require.Nil(t, program.Section(".symtab"), "%s is not stripped", name)
-		require.Nil(t, program.Section(".debug_info"), "%s is not stripped", name)
-		ldd, err := exec.Command("ldd", path).CombinedOutput()
-		require.Error(t, err)
-		require.Contains(t, string(ldd), "not a dynamic executable")
-		t.Logf("MEASURED %s %s: %.1f MB", architecture, name, float64(info.Size())/1e6)
+		checkProgram(t, filepath.Join(dir, name), architecture)
 	}
+}
+
+func checkProgram(t *testing.T, path, architecture string) {
+	t.Helper()
+	name := filepath.Base(path)
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Less(t, info.Size(), int64(maxProgram), name)
+	program, err := elf.Open(path)
+	require.NoError(t, err)
+	defer program.Close()
+	require.Equal(t, machines[architecture], program.Machine, name)
+	for _, part := range program.Progs {
+		require.NotContains(t, []elf.ProgType{elf.PT_INTERP, elf.PT_DYNAMIC}, part.Type, "%s is dynamic", name)
+	}
+	require.Nil(t, program.Section(".symtab"), "%s is not stripped", name)
+	require.Nil(t, program.Section(".debug_info"), "%s is not stripped", name)
+	ldd, err := exec.Command("ldd", path).CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(ldd), "not a dynamic executable")
+	t.Logf("MEASURED %s %s: %.1f MB", architecture, name, float64(info.Size())/1e6)
 }
 
 // checkContents compares the list of files, with their modes, and what the

@@ -95,7 +95,7 @@ func (l *lab) prepare(dir string) error {
 	return errors.Join(
 		// Those places are the packages'.
 		os.Remove(filepath.Join(machine.Dir(), bed.ActionProgram)),
-		os.Remove(filepath.Join(machine.Dir(), "usr/sbin/watchdog-mux")),
+		os.Remove(filepath.Join(machine.Dir(), "usr", "sbin", "watchdog-mux")),
 		os.RemoveAll(filepath.Join(machine.Dir(), filepath.Dir(bed.ActionProgram))),
 		// Without rules that leave manual pages out.
 		machine.Write("etc/dpkg/dpkg.cfg.d/99mmdebstrap", "", 0o644),

@@ -27,6 +27,9 @@ func TestLifeOfThePackage(t *testing.T) {
 	c.snapshot(n, "0-perl")
 	mux := c.run(n, "systemctl", "show", "-p", "MainPID", "--value", "watchdog-mux")
 
+	main := func() string {
+		return c.run(n, "systemctl", "show", "-p", "MainPID", "--value", "pve-ha-lrm", "pve-ha-crm", "watchdog-mux")
+	}
 	for _, step := range []struct {
 		name string
 		args []string
@@ -42,10 +45,11 @@ func TestLifeOfThePackage(t *testing.T) {
 		{"9-removed", []string{"dpkg", "-r", "pve-ha-go"}},
 		{"10-purged", []string{"dpkg", "-P", "pve-ha-go"}},
 	} {
-		begun := time.Now()
+		begun, running := time.Now(), main()
 		out := c.run(n, step.args...)
 		if step.args[0] == "dpkg-trigger" {
 			out += c.run(n, "dpkg", "--triggers-only", "pve-ha-manager")
+			require.Equal(t, running, main(), "new modules of the API concern no process of ours")
 		}
 		c.settle()
 		t.Logf("MEASURED %s: %.1f s\n%s", step.name, time.Since(begun).Seconds(), out)
@@ -146,6 +150,19 @@ func TestRefusedChange(t *testing.T) {
 	c.settle()
 	c.run(n, "pve-ha-switch", "check")
 	c.run(n, "pve-ha-switch", "go")
+	c.settle()
+
+	// Nor is the package removed.
+	c.shell(n, "pkill -STOP pve-ha-crm")
+	time.Sleep(32 * time.Second)
+	out, err := c.Node(n).Run("dpkg", "-r", "pve-ha-go")
+	c.shell(n, "pkill -CONT pve-ha-crm")
+	require.Error(t, err, out)
+	require.Contains(t, out, "no    master       none has written its status for 3")
+	require.Equal(t, "installed", c.run(n, "dpkg-query", "-W", "-f", "${db:Status-Status}", "pve-ha-go"))
+	c.settle()
+	require.Contains(t, c.run(n, "pve-ha-switch", "status"), "files                go\n")
+	c.run(n, "dpkg", "-P", "pve-ha-go")
 	c.settle()
 	c.judge()
 }

@@ -51,7 +51,7 @@ func buildPerl(dir, version string) error {
 	defer os.RemoveAll(tree)
 	problems := []error{os.Chmod(tree, 0o755)}
 	for name, source := range perlFiles {
-		problems = append(problems, fill(filepath.Join(tree, name), filepath.Join("testdata/perl", source), version))
+		problems = append(problems, fill(filepath.Join(tree, name), filepath.Join("testdata", "perl", source), version))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return err

@@ -20,7 +20,7 @@ type verdict string
 const (
 	fine     verdict = "ok"
 	careful  verdict = "warn" // to be looked at, and no reason to wait
-	unsafe   verdict = "no"   // the change must not begin
+	harmful  verdict = "no"   // the change must not begin
 	noMaster         = 30     // seconds after which the status command calls a status old
 )
 
@@ -51,7 +51,7 @@ const oldestNode = 8
 func (n *Node) Check(ctx context.Context) bool {
 	all := []finding{n.checkPackage(), n.checkFiles()}
 	if !n.booted() {
-		all = append(all, found(unsafe, "systemd", "does not run this machine"))
+		all = append(all, found(harmful, "systemd", "does not run this machine"))
 		return n.report(all)
 	}
 	all = append(all, n.handoverFindings(ctx)...)
@@ -64,7 +64,7 @@ func (n *Node) report(all []finding) bool {
 	may := true
 	for _, f := range all {
 		n.say("%-5s %-12s %s", f.verdict, f.subject, f.text)
-		may = may && f.verdict != unsafe
+		may = may && f.verdict != harmful
 	}
 	return may
 }
@@ -73,15 +73,15 @@ func (n *Node) checkPackage() finding {
 	const subject = "package"
 	out, err := n.Run("dpkg-query", "--show", "--showformat=${db:Status-Status} ${Version}", perlPackage)
 	if err != nil {
-		return found(unsafe, subject, "%s is not installed: the web interface and the guests need its modules", perlPackage)
+		return found(harmful, subject, "%s is not installed: the web interface and the guests need its modules", perlPackage)
 	}
 	status, version, _ := strings.Cut(strings.TrimSpace(out), " ")
 	if status != "installed" {
-		return found(unsafe, subject, "%s is %s: complete its installation first (dpkg --configure -a)", perlPackage, status)
+		return found(harmful, subject, "%s is %s: complete its installation first (dpkg --configure -a)", perlPackage, status)
 	}
 	for _, bound := range [][2]string{{"ge", oldestPerl}, {"lt", beyondPerl}} {
 		if _, err := n.Run("dpkg", "--compare-versions", version, bound[0], bound[1]); err != nil {
-			return found(unsafe, subject, "%s has version %s, and this package works with those from %s to before %s",
+			return found(harmful, subject, "%s has version %s, and this package works with those from %s to before %s",
 				perlPackage, version, strings.TrimSuffix(oldestPerl, "~"), strings.TrimSuffix(beyondPerl, "~"))
 		}
 	}
@@ -94,11 +94,11 @@ func (n *Node) checkFiles() finding {
 		state, err := n.inspect(r)
 		switch {
 		case err != nil:
-			return found(unsafe, subject, "%v", err)
+			return found(harmful, subject, "%v", err)
 		case state == stateForeign:
-			return found(unsafe, subject, "%s is diverted by another package", r.path)
+			return found(harmful, subject, "%s is diverted by another package", r.path)
 		case !n.there(r.ours) && strings.HasPrefix(r.ours, programs):
-			return found(unsafe, subject, "%s is missing: reinstall %s", r.ours, packageName)
+			return found(harmful, subject, "%s is missing: reinstall %s", r.ours, packageName)
 		}
 	}
 	return found(fine, subject, "all there")
@@ -108,19 +108,19 @@ func (n *Node) checkFiles() finding {
 func (n *Node) handoverFindings(ctx context.Context) []finding {
 	all := []finding{n.checkUnits(), n.checkWatchdog()}
 	if err := n.Cluster.Mounted(ctx); err != nil {
-		return append(all, found(unsafe, "cluster", "%v", err))
+		return append(all, found(harmful, "cluster", "%v", err))
 	}
 	quorate, err := n.Cluster.Quorate(ctx)
 	switch {
 	case err != nil:
-		return append(all, found(unsafe, "quorum", "%v", err))
+		return append(all, found(harmful, "quorum", "%v", err))
 	case !quorate:
-		return append(all, found(unsafe, "quorum", "there is none: the LRM cannot tell the master that it restarts"))
+		return append(all, found(harmful, "quorum", "there is none: the LRM cannot tell the master that it restarts"))
 	}
 	all = append(all, found(fine, "quorum", "there"))
 	ms, lrm, err := n.statuses(ctx)
 	if err != nil {
-		return append(all, found(unsafe, "status", "%v", err))
+		return append(all, found(harmful, "status", "%v", err))
 	}
 	return append(all, n.checkMaster(ms), n.checkLRM(ms, lrm))
 }
@@ -131,11 +131,11 @@ func (n *Node) checkUnits() finding {
 		u, err := n.unit(name)
 		switch {
 		case err != nil:
-			return found(unsafe, subject, "%v", err)
+			return found(harmful, subject, "%v", err)
 		case u.active == "failed":
-			return found(unsafe, subject, "%s has failed: see systemctl status, and start it first", name)
+			return found(harmful, subject, "%s has failed: see systemctl status, and start it first", name)
 		case u.active != "active" && u.active != "inactive" && u.active != "reloading":
-			return found(unsafe, subject, "%s is %s: wait until that is over", name, u.active)
+			return found(harmful, subject, "%s is %s: wait until that is over", name, u.active)
 		}
 	}
 	return found(fine, subject, "none has failed")
@@ -155,13 +155,13 @@ func (n *Node) checkWatchdog() finding {
 	u, err := n.unit(unitMux)
 	switch {
 	case err != nil:
-		return found(unsafe, subject, "%v", err)
+		return found(harmful, subject, "%v", err)
 	case !u.running() && n.there(muxMarker):
-		return found(unsafe, subject, "the multiplexer does not run, and %s says that it protects something: reboot this node", muxMarker)
+		return found(harmful, subject, "the multiplexer does not run, and %s says that it protects something: reboot this node", muxMarker)
 	case !u.running():
 		return found(careful, subject, "the multiplexer does not run; the daemons start it")
 	case !n.there(muxSocket):
-		return found(unsafe, subject, "%s is missing: restart %s while the daemons are stopped", muxSocket, unitMux)
+		return found(harmful, subject, "%s is missing: restart %s while the daemons are stopped", muxSocket, unitMux)
 	}
 	name, err := n.file(watchdogName)
 	switch {
@@ -183,11 +183,11 @@ func (n *Node) checkMaster(ms *ha.ManagerStatus) finding {
 	age := n.Now().Unix() - int64(ms.Timestamp)
 	switch {
 	case ms.NodeStatus[n.Name] == ha.NodeFence:
-		return found(unsafe, subject, "%s is about to fence this node", ms.MasterNode)
+		return found(harmful, subject, "%s is about to fence this node", ms.MasterNode)
 	case age <= noMaster:
 		return found(fine, subject, "%s; %d services here", ms.MasterNode, active)
 	case active > 0:
-		return found(unsafe, subject, "none has written its status for %d seconds, and %d services here have to be frozen by one", age, active)
+		return found(harmful, subject, "none has written its status for %d seconds, and %d services here have to be frozen by one", age, active)
 	}
 	return found(careful, subject, "none has written its status for %d seconds; no service here needs one", age)
 }
@@ -198,7 +198,7 @@ func (n *Node) checkLRM(ms *ha.ManagerStatus, lrm *ha.LRMStatus) finding {
 	case lrm == nil:
 		return found(fine, subject, "never ran")
 	case lrm.State == ha.LRMLostAgentLock:
-		return found(unsafe, subject, "has lost its lock: wait until it has it again")
+		return found(harmful, subject, "has lost its lock: wait until it has it again")
 	case lrm.Mode == ha.ModeMaintenance && ms != nil && ha.CountActiveServices(ms.ServiceStatus, n.Name) > 0:
 		return found(careful, subject, "the node goes into maintenance: the change waits until its services have moved")
 	}
@@ -210,7 +210,7 @@ func (n *Node) checkNodes(ctx context.Context) []finding {
 	const subject = "nodes"
 	members, err := n.Cluster.Members(ctx)
 	if err != nil {
-		return []finding{found(unsafe, subject, "%v", err)}
+		return []finding{found(harmful, subject, "%v", err)}
 	}
 	var all []finding
 	for _, name := range slices.Sorted(maps.Keys(members.Nodes)) {
@@ -223,7 +223,7 @@ func (n *Node) checkNodes(ctx context.Context) []finding {
 		case err != nil:
 			all = append(all, found(careful, subject, "%s: its release is not known: %v", name, err))
 		case release < oldestNode:
-			all = append(all, found(unsafe, subject, "%s has release %d of Proxmox VE, and %d is the oldest that shares the files", name, release, oldestNode))
+			all = append(all, found(harmful, subject, "%s has release %d of Proxmox VE, and %d is the oldest that shares the files", name, release, oldestNode))
 		}
 	}
 	if len(all) == 0 {
@@ -283,17 +283,17 @@ func (n *Node) checkFormats(ctx context.Context) finding {
 	const subject = "formats"
 	ms, _, err := n.statuses(ctx)
 	if err != nil {
-		return found(unsafe, subject, "%v", err)
+		return found(harmful, subject, "%v", err)
 	}
 	if ms != nil {
 		for _, sid := range slices.Sorted(maps.Keys(ms.ServiceStatus)) {
 			if state := ms.ServiceStatus[sid].State; state != "" && !slices.Contains(ha.ServiceStates, state) {
-				return found(unsafe, subject, "service '%s' is in the state '%s', which this version does not know: a newer stack manages the cluster", sid, state)
+				return found(harmful, subject, "service '%s' is in the state '%s', which this version does not know: a newer stack manages the cluster", sid, state)
 			}
 		}
 	}
 	if _, err := n.Cluster.Read(ctx, pmxcfsio.ResourcesFile); err != nil && !errors.Is(err, pmxcfsio.ErrAbsent) {
-		return found(unsafe, subject, "%v", err)
+		return found(harmful, subject, "%v", err)
 	}
 	if out, err := n.Run(programs+"ha-manager", "lint"); err != nil {
 		lines := strings.Split(strings.TrimSpace(out), "\n")
