@@ -48,6 +48,13 @@ type Config struct {
 	// there until somebody helps, and recorded logs show that. Real daemons set
 	// it.
 	FinishMoves bool
+	// HoldFrozen makes an LRM with frozen services take its lock before it tells
+	// the master that it is active. The master thaws them when it is told, and
+	// from then on takes a free lock for the proof that they run nowhere. The
+	// Perl stack takes the lock afterwards, and recorded logs show that: a node
+	// that is cut off in between runs on what another node starts. Real daemons
+	// set it.
+	HoldFrozen bool
 	// Adopted are orders that an earlier process of this daemon has started and
 	// whose results are still to come. They count as running.
 	Adopted []Order
@@ -61,6 +68,7 @@ type LRM struct {
 	refresh ha.Epoch // of the status, see Config
 	grace   ha.Epoch // of the lock, see Config
 	moves   bool     // are finished by a restart, see Config
+	hold    bool     // the lock for frozen services, see Config
 
 	state      ha.LRMState
 	stateSince ha.Epoch
@@ -97,6 +105,7 @@ func New(env Env, agent Agent, cfg Config) *LRM {
 		refresh: cfg.StatusRefresh,
 		grace:   cfg.LockGrace,
 		moves:   cfg.FinishMoves,
+		hold:    cfg.HoldFrozen,
 		state:   ha.LRMStartup,
 		mode:    ha.ModeActive,
 		queue:   map[ha.SID]*job{},
@@ -143,12 +152,9 @@ func (l *LRM) Iterate() (alive bool, err error) {
 }
 
 func (l *LRM) round() (alive bool, err error) {
-	if !l.process.statusWritten {
-		if !l.publish() {
-			l.endRound()
-			return !l.stopping, nil
-		}
-		l.process.statusWritten = true
+	if !l.process.statusWritten && !l.announce() {
+		l.endRound()
+		return !l.stopping, nil
 	}
 	l.readManager()
 	if !l.full && l.holdsLock() && (!l.refreshed || !l.env.Quorate()) {

@@ -16,6 +16,7 @@ func TestADisarmedNodeRests(t *testing.T) {
 	w.round(l)
 	require.Equal(t, []string{
 		"lock", "watchdog update",
+		"write active disarm",
 		"info: HA disarm requested, releasing agent lock and watchdog",
 		"release lock", "watchdog close",
 		"info: status change active => wait_for_agent_lock",

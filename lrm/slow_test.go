@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pveha/internal/ha"
+	"pveha/lrm"
 )
 
 const resetBy = clientTimeout + deviceTimeout
@@ -121,4 +122,48 @@ func TestALostWatchdogIsOpenedAnewWhileNothingNeedsIt(t *testing.T) {
 	w.openErr, w.updateErr = nil, nil
 	w.round(l)
 	require.Equal(t, ha.LRMActive, l.State(), "and comes back")
+}
+
+// The lock lives on from when it was refreshed, however long the answer takes,
+// or the process to go on after it: the watchdog is fed for a fresh lock only.
+func TestALongRefreshIsFollowedByAnother(t *testing.T) {
+	for name, slow := range map[string]func(w *world, l *lrm.LRM, s *silence){
+		"as the round begins": func(w *world, l *lrm.LRM, _ *silence) { w.round(l) },
+		"in a long round": func(w *world, l *lrm.LRM, _ *silence) {
+			w.guests.startTime = 12
+			w.assign("vm:101", ha.Started, "b")
+			w.assign("vm:102", ha.Started, "c")
+			w.round(l)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			l := w.active()
+			s := w.follow()
+			follow, tries := w.onLock, 0
+			w.onLock = func() {
+				tries++
+				follow()
+				w.lockTime = 0
+				if tries <= 2 {
+					w.lockTime = 55
+				}
+			}
+			slow(w, l, s)
+			require.Empty(t, s.unsafe)
+			require.Greater(t, tries, 2)
+			require.Equal(t, ha.LRMActive, l.State())
+		})
+	}
+}
+
+// With every answer that late nobody can keep the watchdog alive.
+func TestRefreshesThatAreAlwaysLateLoseTheLock(t *testing.T) {
+	w := newWorld(t)
+	l := w.active()
+	s := w.follow()
+	w.lockTime = 55
+	w.round(l)
+	require.Empty(t, s.unsafe)
+	require.Equal(t, ha.LRMLostAgentLock, l.State())
 }

@@ -7,7 +7,10 @@ func (l *LRM) changeState() error {
 	fenced := l.fenceRequested()
 	switch l.state {
 	case ha.LRMWaitForAgentLock:
-		if l.mode == ha.ModeDisarm || fenced || l.activeServices() == 0 || !l.env.Quorate() {
+		if l.mode == ha.ModeDisarm || fenced || !l.env.Quorate() {
+			return nil
+		}
+		if l.activeServices() == 0 && !l.unguarded() {
 			return nil
 		}
 		l.activateOr(ha.LRMWaitForAgentLock)
@@ -63,7 +66,9 @@ func (l *LRM) stayActive() error {
 		if err != nil {
 			return err
 		}
-		if working == 0 {
+		// The master has to know first: without the lock it could not tell a node
+		// that was disarmed from a dead one.
+		if working == 0 && l.publish() {
 			l.log(ha.LevelInfo, "", "HA disarm requested, releasing agent lock and watchdog")
 			return l.rest()
 		}
@@ -142,15 +147,29 @@ const (
 	lockSeconds = 5 // and no longer than this
 )
 
+// feedLimit is how old the last refresh of the lock may be, in seconds, when the
+// watchdog is updated for it: the multiplexer and the device take their time
+// from the update on, and have to be done before another node can have the lock.
+// A refresh may take long, and so may the process to go on after it.
+const feedLimit = 20
+
+// fresh reports whether a refresh that began then is good for the watchdog.
+func (l *LRM) fresh(begin ha.Epoch) bool { return l.env.Monotonic()-begin < feedLimit }
+
 // takeLock takes or refreshes the agent lock, and opens or updates the
 // watchdog that protects it. A lock without a watchdog counts as none.
 func (l *LRM) takeLock() bool {
 	start := l.env.Monotonic()
 	for try := 1; ; try++ {
 		begin := l.env.Monotonic()
-		if l.env.TakeAgentLock() {
+		taken := l.env.TakeAgentLock()
+		switch {
+		case taken && l.fresh(begin):
 			l.held, l.tried = begin, l.env.Monotonic()
 			return l.protect()
+		case taken && try < lockTries:
+			l.held = begin
+			continue // once more, which may be quick
 		}
 		l.spare()
 		if try == lockTries || l.env.Monotonic()-start > lockSeconds {
@@ -180,6 +199,9 @@ func (l *LRM) progress() {
 		return // the next full round tries harder, or enters lost_agent_lock
 	}
 	l.held = now
+	if !l.fresh(now) {
+		return
+	}
 	if err := l.watchdog.Update(); err != nil {
 		l.log(ha.LevelErr, "", "watchdog update failed - %v", err)
 	}

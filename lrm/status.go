@@ -43,9 +43,33 @@ type lastStatus struct {
 // change without one of them being set.
 const clockSlack = 2
 
+// announce writes the first status of the process, or leaves that to when the
+// lock is held that has to be held first.
+func (l *LRM) announce() bool {
+	if l.hold {
+		if !l.readManager() {
+			return false
+		}
+		if l.unguarded() {
+			return true
+		}
+	}
+	l.process.statusWritten = l.publish()
+	return l.process.statusWritten
+}
+
+// unguarded reports whether services are frozen here which the master would thaw
+// if it were told of the LRM as it is, and which no lock protects.
+func (l *LRM) unguarded() bool {
+	return l.hold && l.mode == ha.ModeActive && !l.holdsLock() && l.frozenServices() > 0
+}
+
 // writeStatus tells the master state, mode and results when they have changed,
 // and so often that nobody takes the LRM for dead.
 func (l *LRM) writeStatus() {
+	if l.unguarded() {
+		return
+	}
 	last := l.written
 	now := l.env.Monotonic()
 	step := l.env.Now() - now - last.ahead
@@ -90,6 +114,17 @@ func (l *LRM) fenceRequested() bool {
 // activeServices returns how many services keep this node busy.
 func (l *LRM) activeServices() int {
 	return ha.CountActiveServices(l.services, l.env.NodeName())
+}
+
+// frozenServices returns how many services of this node are frozen.
+func (l *LRM) frozenServices() int {
+	n := 0
+	for _, s := range l.services {
+		if s.Node == l.env.NodeName() && s.State == ha.Freeze {
+			n++
+		}
+	}
+	return n
 }
 
 // hasServices reports whether any service is on this node, in whatever state.

@@ -78,7 +78,8 @@ func open(log func(ha.Entry)) (daemon.Loop, error) {
 	l.stop = stop
 	l.runs.Go(func() { l.env.Run(ctx) })
 	l.LRM = lrm.New(l.env, agent.New(agents), lrm.Config{
-		StatusRefresh: statusRefresh, LockGrace: lockGrace, FinishMoves: true, Adopted: pool.Adopted(),
+		StatusRefresh: statusRefresh, LockGrace: lockGrace, FinishMoves: true, HoldFrozen: true,
+		Adopted: pool.Adopted(),
 	})
 	return l, nil
 }
