@@ -224,6 +224,12 @@ func (c *Cluster) problem(err error) {
 	c.problems = append(c.problems, err)
 }
 
+func (c *Cluster) problemIf(err error) {
+	if err != nil && !c.closing() {
+		c.problem(err)
+	}
+}
+
 // Problems are what went wrong with the bed itself.
 func (c *Cluster) Problems() error {
 	c.mu.Lock()

@@ -39,6 +39,7 @@ type Node struct {
 	index   int
 	dir     string
 	board   *board
+	journal *os.File // see writeJournal
 	// database is the log of the database that pmxcfs has on the node's disk.
 	database *os.File
 
@@ -93,8 +94,24 @@ func (n *Node) prepare() error {
 	if err := n.plug(); err != nil {
 		return err
 	}
+	if err := os.MkdirAll(filepath.Dir(n.Disk(journalFile)), 0o755); err != nil {
+		return err
+	}
 	var err error
+	if n.journal, err = os.Create(n.Disk(journalFile)); err != nil {
+		return err
+	}
 	n.board, err = newBoard(n.path("board"), func() { n.PowerCut() })
+	return err
+}
+
+// journalFile is where pmxcfs keeps the journal of its database.
+const journalFile = "/var/lib/pve-cluster/config.db-wal"
+
+// writeJournal writes to the journal of the node's pmxcfs, as it does whenever
+// something changes: that is how others hear of it.
+func (n *Node) writeJournal() error {
+	_, err := n.journal.WriteAt([]byte{0}, 0)
 	return err
 }
 
