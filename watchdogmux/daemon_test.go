@@ -142,10 +142,10 @@ func TestDaemonDoesNotStart(t *testing.T) {
 			disarmed: true,
 		},
 		"a timeout that leaves too little": {
-			prepare: func(_ *testDaemon, device *armedDevice) { device.timeout = 31 * time.Second },
+			prepare: func(_ *testDaemon, device *armedDevice) { device.timeout = 21 * time.Second },
 			want: []string{
-				identity, "the watchdog has a timeout of 31 s",
-				"refusing to arm the watchdog: client timeout 60 s and device timeout 31 s leave 29 s of the lock's 120 s, and 30 s are needed",
+				identity, "the watchdog has a timeout of 21 s",
+				"refusing to arm the watchdog: client timeout 60 s and device timeout 21 s leave 39 s of the lock's 120 s, and 40 s are needed",
 			},
 			disarmed: true,
 		},
@@ -218,7 +218,7 @@ func TestDaemonSaysWhatIsToBeKnownOfTheDevice(t *testing.T) {
 
 func TestMarginUnderTheLock(t *testing.T) {
 	for device, ok := range map[time.Duration]bool{
-		time.Second: true, DeviceTimeout: true, 30 * time.Second: true, 31 * time.Second: false, time.Hour: false,
+		time.Second: true, DeviceTimeout: true, 20 * time.Second: true, 21 * time.Second: false, time.Hour: false,
 	} {
 		require.Equal(t, ok, checkMargin(device) == nil, "%s", device)
 	}

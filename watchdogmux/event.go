@@ -17,8 +17,12 @@ const (
 	// last sign of its holder: that of the manager and of every agent.
 	LockLifetime = 120 * time.Second
 	// MinMargin is what must lie between the reset of this machine and the
-	// moment at which another may take over its locks.
-	MinMargin = 30 * time.Second
+	// moment at which another may take over its locks, if every keep-alive came
+	// with a refresh of the lock. A client may send one as late as 20 seconds
+	// after the refresh that it is for, be it that the answer came late or that
+	// the file system is away for a while. The other 20 are for machines that
+	// stall, and for whole seconds.
+	MinMargin = 40 * time.Second
 )
 
 // Times of the core.

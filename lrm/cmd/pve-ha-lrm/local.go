@@ -31,7 +31,8 @@ const statusRefresh = 25
 // lock, in seconds. A cluster file system that is away for a minute then costs
 // no node: the last refresh is up to 10 seconds older than the loss, and the
 // multiplexer waits for 60. With those and the device's 10 the node is dead
-// after 90 seconds, 30 before another can have its lock.
+// after 90 seconds, 30 before another can have its lock; the multiplexer refuses
+// devices of more than 20.
 const lockGrace = 20
 
 // local is the daemon with all that belongs to it.
