@@ -417,3 +417,19 @@ func TestAWorkerOfAnEarlierDaemonIsAdopted(t *testing.T) {
 	w.round(l)
 	require.Equal(t, ha.Result{SID: "vm:101", State: ha.Migrate, ExitCode: ha.ExitSuccess}, w.written.Results["b"])
 }
+
+// What an earlier process could not stop was its shutdown's: the node went on.
+func TestAStopOfAnEarlierShutdownThatFailedDoesNotResetTheNode(t *testing.T) {
+	w := newWorld(t)
+	w.workers = 1
+	w.onStart = func(o lrm.Order) { w.end(o.SID, ha.ExitSuccess) }
+	w.assign("vm:100", ha.Started, "a")
+	w.guests.running["vm:100"] = true
+	l := lrm.New(w, &w.guests, lrm.Config{Adopted: []lrm.Order{{SID: "vm:100", State: ha.RequestStop}}})
+	w.end("vm:100", ha.ExitError)
+	w.round(l)
+	w.take()
+	w.request(l, poweroff)
+	w.lastRound(l)
+	require.Equal(t, []string{"watchdog update", "watchdog close"}, w.only("watchdog"))
+}
