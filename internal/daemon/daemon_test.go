@@ -241,6 +241,17 @@ func TestRoundThatFailsIsToldAndTheNextFollows(t *testing.T) {
 	require.NoError(t, end(), "the pause after it ends with a signal")
 }
 
+// Neither is a defect of the daemon.
+func TestRoundThatPanicsIsToldAndTheNextFollows(t *testing.T) {
+	l := newLab(t, "crashes in a round")
+	cmd, _, end := l.begin(nil, "start", "--debug")
+	l.until("it has failed", func() bool { return strings.Contains(l.log(), "err: got unexpected error - a defect\n") })
+	require.Contains(t, l.log(), "err: a defect ended this round: a defect\ngoroutine ")
+	require.Contains(t, l.log(), "(*testLoop).Iterate", "with its place")
+	require.NoError(t, cmd.Process.Signal(unix.SIGTERM))
+	require.NoError(t, end(), "and it still ends as it should")
+}
+
 func TestCommandsOfAPersonGoToSystemd(t *testing.T) {
 	l := newLab(t, "")
 	for _, verb := range []string{"start", "stop", "restart"} {

@@ -118,6 +118,9 @@ func (l *testLoop) Iterate() (alive bool, err error) {
 			}
 			l.log(ha.Entry{Level: ha.LevelInfo, Text: fmt.Sprintf("child %d", child.Process.Pid)})
 		}
+		if how(l.dir) == "crashes in a round" {
+			panic("a defect")
+		}
 		if how(l.dir) == "fails a round" {
 			return true, errors.New("no files\n")
 		}

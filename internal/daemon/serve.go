@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -94,7 +95,7 @@ func (d *served) run(messages <-chan os.Signal) {
 				waiting = false
 			}
 		}
-		alive, err := d.loop.Iterate()
+		alive, err := d.iterate()
 		if err != nil {
 			d.log(ha.LevelErr, fmt.Sprintf("got unexpected error - %s", strings.TrimSpace(err.Error())))
 		}
@@ -108,6 +109,20 @@ func (d *served) run(messages <-chan os.Signal) {
 			d.pause(messages)
 		}
 	}
+}
+
+// iterate runs a round. A defect that shows as a panic must not end the daemon,
+// which would reset the machine: it is an error of the round, as any failure in
+// a round is to the Perl daemons. Where every round fails so, nobody refreshes
+// the lock nor updates the watchdog, and the machine is reset as it should be.
+func (d *served) iterate() (alive bool, err error) {
+	defer func() {
+		if defect := recover(); defect != nil {
+			d.log(ha.LevelErr, fmt.Sprintf("a defect ended this round: %v\n%s", defect, debug.Stack()))
+			alive, err = true, fmt.Errorf("%v", defect)
+		}
+	}()
+	return d.loop.Iterate()
 }
 
 // pause waits, and ends when a signal comes.
