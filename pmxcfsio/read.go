@@ -62,10 +62,11 @@ func (f *FS) ask(ctx context.Context, request func(context.Context) ([]byte, err
 }
 
 // While a file is replaced that somebody has open, its name is missing for up
-// to 5 ms, and a listing shows the removed file under a name of FUSE's.
+// to 5 ms. A listing shows the removed file under a name of FUSE's, or at least
+// the temporary one that takes its place.
 const (
 	hiddenPrefix  = ".fuse_hidden"
-	replaceWindow = 25 * time.Millisecond
+	replaceWindow = 100 * time.Millisecond
 	replacePause  = time.Millisecond
 )
 
@@ -94,18 +95,24 @@ func (f *FS) readMount(ctx context.Context, name string) ([]byte, error) {
 const wholeTries = 50
 
 // readWhole reads a file through the mount so that its pieces fit together: if
-// there are several, they do when another time brings the same.
+// there are several, they do when another time brings the same and no change
+// was counted meanwhile.
 func (f *FS) readWhole(ctx context.Context, name string) ([]byte, error) {
-	read := func() ([]byte, error) { return f.mount.ReadFile(name) }
-	data, err := query(ctx, f.mount, read)
+	read := func(name string) func() ([]byte, error) {
+		return func() ([]byte, error) { return f.mount.ReadFile(name) }
+	}
+	data, err := query(ctx, f.mount, read(name))
 	for range wholeTries {
 		if err != nil || len(data) < pieceSize {
 			return data, err
 		}
-		before := data
-		if data, err = query(ctx, f.mount, read); err == nil && bytes.Equal(before, data) {
+		counters, err1 := query(ctx, f.mount, read(versionFile))
+		again, err2 := query(ctx, f.mount, read(name))
+		later, err3 := query(ctx, f.mount, read(versionFile))
+		if err = errors.Join(err1, err2, err3); err == nil && bytes.Equal(counters, later) && bytes.Equal(data, again) {
 			return data, nil
 		}
+		data = again
 	}
 	return nil, &fault{ErrGarbled, nil}
 }
@@ -116,8 +123,9 @@ func (f *FS) comes(ctx context.Context, name string) (bool, error) {
 	if isKind(err, ErrAbsent) {
 		return false, nil
 	}
+	base := path.Base(name)
 	return slices.ContainsFunc(names, func(n string) bool {
-		return n == path.Base(name) || strings.HasPrefix(n, hiddenPrefix)
+		return n == base || strings.HasPrefix(n, base+tmpMark) || strings.HasPrefix(n, hiddenPrefix)
 	}), err
 }
 

@@ -19,6 +19,10 @@ type tmpNames struct {
 	busy map[string]bool
 }
 
+// tmpMark is between the name of a file and the number of the process that
+// replaces it.
+const tmpMark = ".tmp."
+
 // take returns a free name beside the file. The Perl stack's is FILE.tmp.PID.
 func (t *tmpNames) take(name string) string {
 	t.mu.Lock()
@@ -26,7 +30,7 @@ func (t *tmpNames) take(name string) string {
 	if t.busy == nil {
 		t.busy = map[string]bool{}
 	}
-	first := name + ".tmp." + strconv.Itoa(os.Getpid())
+	first := name + tmpMark + strconv.Itoa(os.Getpid())
 	tmp := first
 	for i := 1; t.busy[tmp]; i++ {
 		tmp = first + "." + strconv.Itoa(i)
