@@ -64,8 +64,9 @@ type CRM struct {
 
 	// seen is when each node was online last, as long as this node is quorate
 	// itself; for a prompt CRM.
-	seen nodestate.Sightings
-	said map[string]bool // errors since the last full round began
+	seen   nodestate.Sightings
+	looked ha.Epoch        // when seen was brought up to date last
+	said   map[string]bool // errors since the last full round began
 }
 
 // New returns a CRM that waits for quorum.
@@ -230,15 +231,27 @@ func (c *CRM) takeOver() (*Manager, error) {
 		return nil, err
 	}
 	m.progress = c.progress
-	m.nodes.Remember(c.seen)
+	if c.env.Monotonic()-c.looked <= lookGap {
+		m.nodes.Remember(c.seen)
+	}
 	return m, nil
 }
+
+// lookGap is the longest time between two looks at who is online that leaves
+// nothing out, in seconds: that of a round with a call that hangs while corosync
+// finds out who is there. Whose process stood still for longer does not know
+// whether a node was away meanwhile.
+const lookGap = 30
 
 // watchNodes follows who is online. A node that has no quorum sees nobody, and
 // has nothing to remember when it comes back.
 func (c *CRM) watchNodes() {
 	if !c.cfg.Prompt {
 		return
+	}
+	now := c.env.Monotonic()
+	if now-c.looked > lookGap {
+		clear(c.seen)
 	}
 	if !c.refreshed || !c.env.Quorate() {
 		clear(c.seen)
@@ -249,7 +262,8 @@ func (c *CRM) watchNodes() {
 		clear(c.seen)
 		return
 	}
-	c.seen.Update(members, c.env.Monotonic())
+	c.looked = now
+	c.seen.Update(members, now)
 }
 
 func (c *CRM) logState(state ha.CRMState) {

@@ -79,6 +79,7 @@ type round struct {
 	services map[ha.SID]ha.ServiceConfig
 	results  map[string]ha.Result // of all LRMs, by UID
 	modes    map[string]ha.LRMMode
+	waiting  map[string]bool // nodes whose LRM waits for its lock
 	only     map[ha.SID]bool // when not nil: the services to work on
 }
 
@@ -192,7 +193,7 @@ func (m *Manager) stepServices(r *round) (changed bool, err error) {
 
 // readLRMs collects the results and modes of the LRMs of all known nodes.
 func (m *Manager) readLRMs() (*round, error) {
-	r := &round{results: map[string]ha.Result{}, modes: map[string]ha.LRMMode{}}
+	r := &round{results: map[string]ha.Result{}, modes: map[string]ha.LRMMode{}, waiting: map[string]bool{}}
 	for _, node := range m.nodes.Nodes() {
 		status, err := m.env.ReadLRMStatus(node)
 		if err != nil {
@@ -200,6 +201,7 @@ func (m *Manager) readLRMs() (*round, error) {
 		}
 		m.progress()
 		r.modes[node] = status.Mode
+		r.waiting[node] = status.State == ha.LRMWaitForAgentLock
 		if status.Mode == "" {
 			r.modes[node] = ha.ModeActive
 		}

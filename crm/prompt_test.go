@@ -156,3 +156,31 @@ func TestStepOfTheWallClockChangesNothingButTimeStamps(t *testing.T) {
 		require.InDelta(t, int64(f.now-step), int64(f.manager.Timestamp), 10, "the status has the wall clock")
 	}
 }
+
+// A process that stood still, or hung in a call, has not seen whether a node was
+// away meanwhile: one that is away at the moment gets the whole delay.
+func TestSlaveThatStoodStillForgetsWhatItSaw(t *testing.T) {
+	for name, hang := range map[string]func(f *fake, c *CRM){
+		"trying for the lock": func(f *fake, c *CRM) {
+			f.managerLock = func() bool { f.now += 100; f.members["node3"] = false; return true }
+			mustIterate(t, c)
+			f.managerLock = func() bool { return true }
+		},
+		"between rounds": func(f *fake, _ *CRM) {
+			f.now += 100
+			f.members["node3"] = false
+			f.managerLock = func() bool { return true }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, c := promptCRM(t, true)
+			begin := f.now + 100
+			hang(f, c)
+			f.agentLock = func(string) bool { return true }
+			for f.manager.ServiceStatus["vm:1"].Node == "node3" {
+				mustIterate(t, c)
+			}
+			require.GreaterOrEqual(t, f.now, begin+60)
+		})
+	}
+}

@@ -154,6 +154,12 @@ func (m *Manager) stepFreeze(r *round, sid ha.SID, s *ha.ServiceStatus, cfg ha.S
 	if r.modes[s.Node] != ha.ModeActive {
 		return nil
 	}
+	if r.waiting[s.Node] && !m.nodes.Operational(s.Node) {
+		// Its LRM was cut off before it had its lock: the service may run on
+		// without a watchdog, and thawed it would be fenced by a lock that proves
+		// nothing.
+		return nil
+	}
 	return m.move(sid, s, wanted(cfg))
 }
 

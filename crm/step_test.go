@@ -379,3 +379,25 @@ func TestEveryChangeIsToldToWhoAsked(t *testing.T) {
 	f.rounds(t, m, 2)
 	require.Equal(t, []string{"vm:1 >request_start", "vm:1 request_start>started"}, told)
 }
+
+// An LRM that came back says that it is active before it has its lock. If it is
+// cut off in between, the guests run on without a watchdog.
+func TestServicesOfANodeThatWasCutOffBeforeItsLRMHadItsLockStayFrozen(t *testing.T) {
+	for name, c := range map[string]struct {
+		online bool
+		state  ha.LRMState
+		want   ha.ServiceState
+	}{
+		"online, without the lock": {true, ha.LRMWaitForAgentLock, ha.Started},
+		"away, without the lock":   {false, ha.LRMWaitForAgentLock, ha.Freeze},
+		"away, with the lock":      {false, ha.LRMActive, ha.Started},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, m := managing(t, map[ha.SID]*ha.ServiceStatus{"vm:1": {State: ha.Freeze, Node: "node2"}})
+			f.members["node2"] = c.online
+			f.lrms["node2"].State = c.state
+			f.rounds(t, m, 2)
+			require.Equal(t, c.want, f.manager.ServiceStatus["vm:1"].State)
+		})
+	}
+}
