@@ -136,13 +136,10 @@ func (f *FS) Exists(ctx context.Context, name string) (bool, error) {
 		return false, err
 	}
 	_, err := f.ask(ctx, func(ctx context.Context) ([]byte, error) { return f.cfg.IPC.ReadFile(ctx, name) })
-	switch {
-	case err == nil, errors.Is(err, syscall.EISDIR):
+	if err == nil {
 		return true, nil
-	case !errors.Is(err, errUnanswered):
-		if isKind(err, ErrAbsent) {
-			return false, nil
-		}
+	}
+	if !errors.Is(err, errUnanswered) && !isKind(err, ErrAbsent) { // which a folder is to the IPC
 		return false, failure("find", name, err)
 	}
 	names, err := f.List(ctx, path.Dir(name))
