@@ -1,6 +1,7 @@
 package pveenv
 
 import (
+	"pveha/crm/nodestate"
 	"pveha/internal/ha"
 	"pveha/pmxcfsio"
 )
@@ -61,6 +62,22 @@ func (c *CRM) AgentLock(node string) bool {
 		c.agents[node] = c.lock(pmxcfsio.AgentLock(node))
 	}
 	return c.agents[node].take()
+}
+
+// returnAgentLocks gives back the locks that were taken to fence nodes which are
+// members again. As long as this node has the lock of another, the LRM there
+// cannot have it, and guests that are moved there run without a watchdog; but to
+// this node the lock would prove at once that the other is dead.
+func (c *CRM) returnAgentLocks(members map[string]nodestate.Member) {
+	for _, node := range sortedKeys(c.agents) {
+		lock := c.agents[node]
+		if node == c.cfg.Node || !members[node].Online || lock.lock.Left() == 0 {
+			continue
+		}
+		if lock.release() {
+			c.log(ha.LevelInfo, "node '%s' is back, released lock '%s'", node, lock.name)
+		}
+	}
 }
 
 // TakeAgentLock takes the lock of the local node, or refreshes it.

@@ -83,6 +83,7 @@ func (c *CRM) Members() (map[string]nodestate.Member, error) {
 	c.nodesMu.Lock()
 	c.members = sortedKeys(members)
 	c.nodesMu.Unlock()
+	c.returnAgentLocks(members)
 	return members, nil
 }
 
