@@ -136,6 +136,40 @@ func TestKilledChange(t *testing.T) {
 	c.judge()
 }
 
+// Killed at any other moment, too: the daemons run again at once, whatever their
+// files are by then, and the next run completes the change.
+func TestKilledAmidTheFiles(t *testing.T) {
+	t.Parallel()
+	c, n := oneNode(t)
+	c.run(n, "dpkg", "-i", oursFile(firstOurs))
+	c.settle()
+	for _, moment := range []struct{ name, to, condition string }{
+		{"the LRM has ended", "perl", "! pidof -q pve-ha-lrm"},
+		{"the first program is aside", "go", "test -e /usr/sbin/pve-ha-crm.pve-perl"},
+		{"the drop-ins are gone", "perl", "! test -e /usr/lib/systemd/system/pve-ha-crm.service.d/pve-ha-go.conf"},
+		{"the last program is aside", "go", "test -e /usr/sbin/watchdog-mux.pve-perl"},
+		{"the first program is back", "perl", "! test -e /usr/sbin/pve-ha-crm.pve-perl"},
+		{"a drop-in is there", "go", "test -e /usr/lib/systemd/system/watchdog-mux.service.d/pve-ha-go.conf"},
+		{"the last program is back", "perl", "! test -e /usr/sbin/watchdog-mux.pve-perl"},
+	} {
+		c.shell(n, "nohup pve-ha-switch "+moment.to+" >/tmp/change 2>&1 & until "+moment.condition+"; do sleep 0.002; done; "+
+			"systemctl kill --kill-whom=main -s KILL pve-ha-switch")
+		c.eventually("the daemons run again: "+moment.name, 30*time.Second, func() (bool, error) {
+			out, err := c.Node(n).Run("systemctl", "is-active", "pve-ha-lrm", "pve-ha-crm")
+			return out == "active\nactive\n", err
+		})
+		c.settle()
+		out, _ := c.Node(n).Run("pve-ha-switch", "status") // it may well not be whole
+		t.Logf("killed when %s:\n%s", moment.name, out)
+		c.run(n, "pve-ha-switch", moment.to)
+		c.settle()
+		require.Contains(t, c.run(n, "pve-ha-switch", "status"), "files                "+moment.to+"\n")
+	}
+	c.run(n, "dpkg", "-P", "pve-ha-go")
+	c.settle()
+	c.judge()
+}
+
 // Without a master that could freeze its services, nothing is touched.
 func TestRefusedChange(t *testing.T) {
 	t.Parallel()

@@ -252,12 +252,11 @@ pve-ha-crm.service   active, go \(PID \d+\)
 pve-ha-lrm.service   active, go \(PID \d+\)
 $`, w.out.String())
 
-	w.killAt = 1
 	delete(w.diversions, replacements[0].path)
 	w.out.Reset()
-	w.killAt = 0
 	whole, err = w.node.Status()
 	require.NoError(t, err)
 	require.False(t, whole)
 	require.Contains(t, w.out.String(), "files                mixed\n")
+	require.Contains(t, w.out.String(), "a change of the stack was broken off: complete it with pve-ha-switch go, or perl\n")
 }

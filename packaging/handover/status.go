@@ -25,14 +25,20 @@ func (n *Node) Status() (bool, error) {
 		whole = whole && same
 	}
 	left, err := n.remembered()
-	if err == nil && len(left) > 0 {
-		n.say("a change of the stack was broken off: run pve-ha-switch %s to complete it", n.Wanted())
+	if err == nil && (len(left) > 0 || have == Mixed) {
+		n.say("a change of the stack was broken off: complete it with pve-ha-switch %s, or %s", Go, Perl)
 		whole = false
 	}
 	return whole, err
 }
 
 func (n *Node) describe(name string, u unitState, have Stack) (text string, same bool) {
+	if name == unitMux { // the one that its file will be
+		have = Perl
+		if n.linked(programs+"watchdog-mux", "/usr/sbin/watchdog-mux") {
+			have = Go
+		}
+	}
 	if !u.running() {
 		return u.active, true
 	}
