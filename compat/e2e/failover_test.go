@@ -46,6 +46,7 @@ func (c *cluster) victim(master bool) string {
 }
 
 func TestPowerCut(t *testing.T) {
+	t.Parallel()
 	for name, master := range map[string]bool{"of a node": false, "of the master": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -64,6 +65,7 @@ func TestPowerCut(t *testing.T) {
 // A node that is cut off resets itself, and only then its guests are started
 // elsewhere.
 func TestNetworkCut(t *testing.T) {
+	t.Parallel()
 	for name, master := range map[string]bool{"of a node": false, "of the master": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -93,6 +95,7 @@ func (c *cluster) wasReset(node string, since time.Time) {
 
 // A daemon that guards something and dies takes its node with it.
 func TestKilledDaemon(t *testing.T) {
+	t.Parallel()
 	for _, daemon := range []string{"pve-ha-crm", "pve-ha-lrm", "watchdog-mux"} {
 		t.Run(daemon, func(t *testing.T) {
 			t.Parallel()
@@ -138,6 +141,7 @@ func (c *cluster) starts() map[string]int {
 }
 
 func TestPowerCutDuringMigration(t *testing.T) {
+	t.Parallel()
 	for _, side := range []string{"source", "target"} {
 		t.Run("of the "+side, func(t *testing.T) {
 			t.Parallel()

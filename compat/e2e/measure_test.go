@@ -19,8 +19,10 @@ const (
 	promptly = time.Second
 	// idleTime is how long idle daemons are watched.
 	idleTime = time.Minute
-	// idleShare is the most that an idle daemon may take of a core.
-	idleShare = 0.0003
+	// idleShare is what an idle daemon may not take of a core. It is several
+	// times what was measured: machines differ, and this one shares its cores
+	// with other tests.
+	idleShare = 0.005
 	// maxResident is the most memory of a daemon, in KiB.
 	maxResident = 20 << 10
 )

@@ -4,11 +4,15 @@ package e2e
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"pveha/internal/pveenv"
 )
 
 // daemons are those of a node.
@@ -48,6 +52,7 @@ func (c *cluster) untouched(before map[string]int) {
 
 // Each node in turn is rebooted, with every shutdown policy.
 func TestRebootOfEveryNode(t *testing.T) {
+	t.Parallel()
 	for _, policy := range []string{"conditional", "freeze", "failover", "migrate"} {
 		t.Run(policy, func(t *testing.T) {
 			t.Parallel()
@@ -125,6 +130,7 @@ func TestRestartOfTheDaemonsUnderLoad(t *testing.T) {
 // The cluster file system's daemon is restarted on each node, by a package
 // update and by a crash.
 func TestRestartOfTheClusterFileSystem(t *testing.T) {
+	t.Parallel()
 	for name, end := range map[string]func(c *cluster, node string) error{
 		"stopped": func(c *cluster, node string) error { return c.Files.Stop(node) },
 		"crashed": func(c *cluster, node string) error { return c.Files.Crash(node) },
@@ -189,6 +195,7 @@ func onAll(command ...string) func(c *cluster) {
 
 // No daemon ends and no guest is touched when something else is gone.
 func TestOutageOf(t *testing.T) {
+	t.Parallel()
 	for name, o := range outages {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -200,6 +207,37 @@ func TestOutageOf(t *testing.T) {
 			c.settle(settleLimit)
 			c.untouched(starts)
 			require.Equal(t, pids, c.pids(), "a daemon was started again")
+		})
+	}
+}
+
+// The notification stack is missing, as on all of these nodes, or hangs: guests
+// are recovered all the same, and the daemon lives and says so.
+func TestOutageOfTheNotificationStack(t *testing.T) {
+	t.Parallel()
+	for name, program := range map[string]string{"missing": "", "hangs": "#!/bin/sh\nexec sleep 1000\n", "fails": "#!/bin/sh\necho broken >&2\nexit 1\n"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t, spread)
+			for _, n := range c.Nodes() {
+				if program != "" {
+					require.NoError(t, os.MkdirAll(filepath.Dir(n.Disk(pveenv.DefaultNotifyProgram)), 0o755))
+					require.NoError(t, os.WriteFile(n.Disk(pveenv.DefaultNotifyProgram), []byte(program), 0o755))
+				}
+			}
+			node := c.victim(false)
+			master := c.master()
+			pid := c.pid(master, "pve-ha-crm")
+			cut := time.Now()
+			c.Node(node).PowerCut()
+			c.elsewhere(guestOn(node), node, cut, fenceLimit)
+			c.settle(settleLimit)
+			require.Equal(t, pid, c.pid(master, "pve-ha-crm"))
+			if name != "hangs" { // for which it waits much longer
+				log, err := c.Node(master).Log()
+				require.NoError(t, err)
+				require.Contains(t, log, "could not notify")
+			}
 		})
 	}
 }
