@@ -56,7 +56,8 @@ type world struct {
 	workers    int // how many may run; zero carries orders out inline
 	workersErr error
 	startErr   error
-	startTime  int64 // of one start, in seconds
+	busy       ha.SID // a guest on which another action still runs
+	startTime  int64  // of one start, in seconds
 	onStart    func(lrm.Order)
 	ended      []lrm.Finished
 
@@ -287,6 +288,9 @@ func (w *world) MaxWorkers() (int, error) { return w.workers, w.workersErr }
 func (w *world) StartWorker(o lrm.Order) error {
 	if w.startErr != nil {
 		return w.startErr
+	}
+	if w.busy == o.SID {
+		return errBroken
 	}
 	w.now += ha.Epoch(w.startTime)
 	w.add("worker %s %s %s", o.SID, o.State, o.UID)

@@ -184,6 +184,7 @@ func (l *LRM) startWorkers(limit int) int {
 		}
 		if err := l.env.StartWorker(j.order); err != nil {
 			l.complain(ha.LevelErr, j.order.SID, "forking worker failed - %v", err)
+			j.tries = -1 // it may be for this guest alone: the others are first now
 			return 0
 		}
 		j.running = true

@@ -164,6 +164,23 @@ func TestNobodyStarvesBehindServicesThatAreStoppedAgainAndAgain(t *testing.T) {
 	require.Contains(t, w.take(), "worker vm:900 started z")
 }
 
+func TestAGuestThatCannotHaveAWorkerDoesNotKeepTheOthersFromTheirs(t *testing.T) {
+	w := newWorld(t)
+	w.workers = 4
+	l := w.active()
+	w.assign("vm:101", ha.Started, "b")
+	w.assign("vm:102", ha.Started, "c")
+	w.assign("vm:103", ha.Started, "d")
+	w.busy = "vm:101"
+	for range 3 {
+		w.round(l)
+	}
+	require.Equal(t, []string{"worker vm:102 started c", "worker vm:103 started d"}, w.only("worker"))
+	w.busy = ""
+	w.round(l)
+	require.Equal(t, []string{"worker vm:101 started b"}, w.only("worker"))
+}
+
 func TestAStartThatFailsEndsTheLookForWorkers(t *testing.T) {
 	w := newWorld(t)
 	w.workers = 4
@@ -180,7 +197,7 @@ func TestAStartThatFailsEndsTheLookForWorkers(t *testing.T) {
 
 	w.startErr = nil
 	w.round(l)
-	require.Equal(t, []string{"worker vm:101 started b", "worker vm:102 started c"}, w.only("worker"), "nothing is lost")
+	require.Equal(t, []string{"worker vm:102 started c", "worker vm:101 started b"}, w.only("worker"), "nothing is lost")
 }
 
 func TestWorkersGoOnWhenAnotherCannotStart(t *testing.T) {

@@ -13,7 +13,7 @@ func (l *LRM) RequestShutdown() {
 	if l.stopping {
 		return
 	}
-	clear(l.said) // what follows is no part of a round
+	clear(l.said)        // what follows is no part of a round
 	l.shutdownErrors = 0 // what an earlier shutdown could not stop is not this one's
 	if l.services == nil {
 		l.readManager() // there was no round yet: learn what runs here
