@@ -31,7 +31,7 @@ const (
 // it.
 func TestMeasured(t *testing.T) {
 	c := newCluster(t, nil)
-	t.Run("idle without services", c.idle)
+	t.Run("idle without services", func(t *testing.T) { c.idle(t, "idle without services") })
 	c.t = t
 	for guest, node := range spread {
 		require.NoError(t, c.Files.Node("n1").Write(configOf(node, guest), nil))
@@ -42,7 +42,7 @@ func TestMeasured(t *testing.T) {
 	for name, part := range map[string]func(*testing.T){"set": c.sets, "crash": c.crashes, "memory": c.memory} {
 		t.Run(name, part)
 	}
-	t.Run("idle with services", c.idle)
+	t.Run("idle with services", func(t *testing.T) { c.idle(t, "idle with services") })
 	c.t = t
 	c.settle(settleLimit)
 }
@@ -146,7 +146,7 @@ func (c *cluster) memory(t *testing.T) {
 }
 
 // idle measures what the daemons take of a core while nothing happens.
-func (c *cluster) idle(t *testing.T) {
+func (c *cluster) idle(t *testing.T, what string) {
 	c.t = t
 	time.Sleep(10 * time.Second) // what just happened is over
 	before := c.times()
@@ -161,7 +161,7 @@ func (c *cluster) idle(t *testing.T) {
 			worst = max(worst, share)
 			text += fmt.Sprintf(" %.4f %%", 100*share)
 		}
-		t.Logf("MEASURED %s of a core, %s:%s", t.Name(), daemon, text)
+		t.Logf("MEASURED %s, share of a core of %s on each node:%s", what, daemon, text)
 	}
 	require.LessOrEqual(t, worst, idleShare, "of a core")
 }

@@ -123,7 +123,8 @@ func openBoardDevice() (watchdogmux.Device, error) {
 		return nil, err
 	}
 	d := &boardDevice{conn: conn}
-	return d, d.KeepAlive()
+	err = d.KeepAlive()
+	return d, err
 }
 
 func (d *boardDevice) Info() watchdog.Info {

@@ -74,7 +74,7 @@ func New(config Config) (c *Cluster, err error) {
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	if err = raiseLimits(); err != nil {
+	if err := raiseLimits(); err != nil {
 		return c, err
 	}
 	if c.Ledger, err = NewLedger(c.path("shared")); err != nil {
@@ -93,7 +93,8 @@ func New(config Config) (c *Cluster, err error) {
 			return c, fmt.Errorf("prepare %s: %w", name, err)
 		}
 	}
-	return c, c.mount()
+	err = c.mount()
+	return c, err
 }
 
 // mount starts the cluster file system: a mount and a socket for each node. The
@@ -222,12 +223,6 @@ func (c *Cluster) problem(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.problems = append(c.problems, err)
-}
-
-func (c *Cluster) problemIf(err error) {
-	if err != nil && !c.closing() {
-		c.problem(err)
-	}
 }
 
 // Problems are what went wrong with the bed itself.

@@ -39,7 +39,6 @@ type Node struct {
 	index   int
 	dir     string
 	board   *board
-	journal *os.File // see writeJournal
 	// database is the log of the database that pmxcfs has on the node's disk.
 	database *os.File
 
@@ -94,24 +93,8 @@ func (n *Node) prepare() error {
 	if err := n.plug(); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(n.Disk(journalFile)), 0o755); err != nil {
-		return err
-	}
 	var err error
-	if n.journal, err = os.Create(n.Disk(journalFile)); err != nil {
-		return err
-	}
 	n.board, err = newBoard(n.path("board"), func() { n.PowerCut() })
-	return err
-}
-
-// journalFile is where pmxcfs keeps the journal of its database.
-const journalFile = "/var/lib/pve-cluster/config.db-wal"
-
-// writeJournal writes to the journal of the node's pmxcfs, as it does whenever
-// something changes: that is how others hear of it.
-func (n *Node) writeJournal() error {
-	_, err := n.journal.WriteAt([]byte{0}, 0)
 	return err
 }
 
@@ -189,21 +172,6 @@ func (n *Node) PowerOn() error {
 	return n.waitForSystemd(m)
 }
 
-// controllers are the folders in which a container gets a control group of its
-// own: else the systemds of two would meet in one.
-func controllers() []string {
-	var found []string
-	for _, dir := range []string{"/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"} {
-		if _, err := os.Stat(dir); err == nil {
-			found = append(found, dir)
-		}
-	}
-	if len(found) == 0 {
-		found = []string{"/sys/fs/cgroup"}
-	}
-	return found
-}
-
 func (n *Node) start() (*machine, error) {
 	enter := ""
 	for _, dir := range controllers() {
@@ -225,9 +193,9 @@ func (n *Node) start() (*machine, error) {
 		"--bind=" + n.cluster.path("pve") + ":" + pveInside,
 		"--capability=CAP_IPC_LOCK,CAP_SYS_NICE,CAP_SYS_PTRACE", "--network-namespace-path=/run/netns/" + n.scope(), "--console=pipe",
 	}
-	command := exec.Command("sh", append([]string{"-c", enter + `exec "$0" "$@"`, filepath.Join(tools, "usr/bin/systemd-nspawn")}, args...)...)
+	command := exec.Command("sh", append([]string{"-c", enter + `exec "$0" "$@"`, filepath.Join(tools, "usr", "bin", "systemd-nspawn")}, args...)...)
 	command.Env = append(os.Environ(), "UNIFIED_CGROUP_HIERARCHY=1",
-		"LD_LIBRARY_PATH="+filepath.Join(tools, "usr/lib/x86_64-linux-gnu/systemd")+":"+filepath.Join(tools, "usr/lib/aarch64-linux-gnu/systemd"))
+		fmt.Sprintf("LD_LIBRARY_PATH=%[1]s/usr/lib/x86_64-linux-gnu/systemd:%[1]s/usr/lib/aarch64-linux-gnu/systemd", tools))
 	command.Stdout, command.Stderr = log, log
 	if err := command.Start(); err != nil {
 		return nil, err
@@ -384,7 +352,13 @@ func (n *Node) Disk(name string) string { return n.path("root", name) }
 // remove takes everything of the node away.
 func (n *Node) remove() error {
 	n.PowerCut()
-	problems := []error{n.board.close(), n.database.Close()}
+	var problems []error
+	if n.board != nil {
+		problems = append(problems, n.board.close())
+	}
+	if n.database != nil {
+		problems = append(problems, n.database.Close())
+	}
 	if err := unix.Unmount(n.path("root"), unix.MNT_DETACH); err != nil {
 		problems = append(problems, fmt.Errorf("disk of %s: %w", n.Name, err))
 	}
@@ -393,30 +367,4 @@ func (n *Node) remove() error {
 		problems = append(problems, removeGroup(filepath.Join(dir, n.scope())))
 	}
 	return errors.Join(problems...)
-}
-
-// removeGroup removes a control group and those below it, which the kernel
-// lets go a moment after their last process.
-func removeGroup(dir string) error {
-	var err error
-	for range 100 {
-		if err = removeGroups(dir); err == nil {
-			return nil
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	return err
-}
-
-func removeGroups(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	for _, e := range entries {
-		if e.IsDir() {
-			err = errors.Join(err, removeGroups(filepath.Join(dir, e.Name())))
-		}
-	}
-	return errors.Join(err, unix.Rmdir(dir))
 }
