@@ -2,6 +2,7 @@ package pmxcfsio
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 )
@@ -23,10 +24,11 @@ func newBounded(cfg Config) *bounded {
 	}
 }
 
-// The ends of a call: whoever is first decides whether the caller still gets
-// the result.
+// The stages of a call: whoever is first decides whether it is made at all, and
+// whether the caller still gets the result.
 const (
-	underWay int32 = iota
+	waiting int32 = iota
+	underWay
 	answered
 	abandoned
 )
@@ -60,6 +62,9 @@ func bound[T any](ctx context.Context, b *bounded, limit time.Duration, do func(
 	done := make(chan result[T], 1)
 	go func() {
 		defer func() { <-b.turns }()
+		if !state.CompareAndSwap(waiting, underWay) {
+			return // the process stood still before this began: nobody wants it now
+		}
 		value, err := do()
 		if state.CompareAndSwap(underWay, answered) {
 			done <- result[T]{value, err}
@@ -67,7 +72,7 @@ func bound[T any](ctx context.Context, b *bounded, limit time.Duration, do func(
 			late(value, err)
 		}
 	}()
-	var err error
+	var err *timeoutError
 	select {
 	case r := <-done:
 		return r.value, r.err
@@ -76,7 +81,11 @@ func bound[T any](ctx context.Context, b *bounded, limit time.Duration, do func(
 	case <-ctx.Done():
 		err = timeout(ctx.Err())
 	}
+	if state.CompareAndSwap(waiting, abandoned) {
+		return none, err
+	}
 	if state.CompareAndSwap(underWay, abandoned) {
+		err.begun = true
 		return none, err
 	}
 	r := <-done
@@ -84,9 +93,24 @@ func bound[T any](ctx context.Context, b *bounded, limit time.Duration, do func(
 }
 
 // timeout is ErrTimeout, with the reason when the caller's time ended first.
-func timeout(why error) error { return &timeoutError{why} }
+func timeout(why error) *timeoutError { return &timeoutError{why: why} }
 
-type timeoutError struct{ why error }
+type timeoutError struct {
+	why   error
+	begun bool // the call is under way still; else it was not made and will not be
+}
+
+// stillRuns reports whether a call was given up that is under way still.
+func stillRuns(err error) bool {
+	var t *timeoutError
+	return errors.As(err, &t) && t.begun
+}
+
+// neverBegan reports whether a call was given up before it was made.
+func neverBegan(err error) bool {
+	var t *timeoutError
+	return errors.As(err, &t) && !t.begun
+}
 
 func (e *timeoutError) Error() string { return ErrTimeout.Error() }
 

@@ -14,3 +14,6 @@ func (f *FS) HoldFor(d time.Duration) { f.hold = d }
 
 // SystemMount is system calls below a root.
 func SystemMount(root string) Mount { return systemMount{root} }
+
+// RestFor makes watchers pause for d while a journal tells of changes.
+func (f *FS) RestFor(d time.Duration) { f.rest = d }

@@ -65,6 +65,7 @@ type FS struct {
 	ipc   ipcState
 	locks lockTable
 	hold  time.Duration // limit of work under a domain lock
+	rest  time.Duration // pause of watchers while a journal tells of changes
 }
 
 // ipcState is whether the IPC is left alone for a moment.
@@ -95,7 +96,7 @@ func New(cfg Config) (*FS, error) {
 	cfg.ReadTimeout = orDefault(cfg.ReadTimeout, defaultReadTimeout)
 	cfg.WriteTimeout = orDefault(cfg.WriteTimeout, defaultWriteTimeout)
 	cfg.MaxHanging = orDefault(cfg.MaxHanging, defaultMaxHanging)
-	return &FS{cfg: cfg, clock: cfg.Clock, mount: newBounded(cfg), hold: DomainHold}, nil
+	return &FS{cfg: cfg, clock: cfg.Clock, mount: newBounded(cfg), hold: DomainHold, rest: journaledInterval}, nil
 }
 
 func orDefault[T comparable](v, def T) T {

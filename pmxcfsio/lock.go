@@ -5,7 +5,6 @@ import (
 	"errors"
 	"path"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -111,7 +110,10 @@ func (l *Lock) Take(ctx context.Context) error {
 		return l.make(k, now)
 	})
 	if err == nil {
-		return nil
+		if l.Left() > 0 {
+			return nil
+		}
+		err = ErrTimeout // this process stood still, and another may have it by now
 	}
 	return l.takeFailure(ctx, refreshing, err)
 }
@@ -179,9 +181,7 @@ func (l *Lock) exclusive(ctx context.Context, call func(*keeping, moment) error)
 	case <-limited.Done():
 		return timeout(ctx.Err())
 	}
-	var began atomic.Bool
 	err := l.fs.mount.do(limited, func() error {
-		began.Store(true)
 		defer func() { <-l.turn }()
 		next := l.recall()
 		err := l.fs.mount.guarded(func() error { return call(&next, l.now()) })
@@ -191,7 +191,7 @@ func (l *Lock) exclusive(ctx context.Context, call func(*keeping, moment) error)
 		}
 		return err
 	}, nil)
-	if errors.Is(err, ErrTimeout) && !began.Load() {
+	if neverBegan(err) {
 		<-l.turn
 	}
 	return err

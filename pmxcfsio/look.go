@@ -14,8 +14,9 @@ var countedFiles = []string{
 
 // looker compares the cluster file system with what it was at the last look.
 type looker struct {
-	fs    *FS
-	nodes func() []string
+	fs      *FS
+	nodes   func() []string
+	journal bool // it tells of changes
 
 	lost     bool
 	garbled  int    // looks in a row that made no sense
@@ -25,6 +26,7 @@ type looker struct {
 	node     string            // the local one; "" while unknown
 	statuses map[string]status // by node
 	turn     int               // whose status is read next
+	skipped  int               // looks since any was read in turn
 }
 
 // status is the content of a file that is compared.
@@ -131,9 +133,12 @@ func (l *looker) compare(ctx context.Context, v Versions) []Event {
 	return changes
 }
 
-// statusesPerLook is how many statuses are read without a hint. To read one
-// costs as much as the counters.
-const statusesPerLook = 2
+// To read a status costs as much as the counters. Where the journal tells of
+// changes it is a mere precaution without a hint.
+const (
+	statusesPerLook  = 2 // read in turn
+	looksPerStatuses = 6 // with a journal: looks until some are read
+)
 
 // lookAtStatuses reads and compares the status files of LRMs: all when the
 // journal was written, the local one when it was, and else some in turn.
@@ -147,6 +152,10 @@ func (l *looker) lookAtStatuses(ctx context.Context, why hint) []Event {
 	case why&localHint != 0 && slices.Contains(nodes, l.node):
 		chosen = []string{l.node}
 	default:
+		if l.skipped++; l.journal && l.skipped < looksPerStatuses {
+			return nil
+		}
+		l.skipped = 0
 		chosen = l.inTurn(nodes)
 	}
 	var changes []Event

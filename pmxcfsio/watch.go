@@ -75,6 +75,7 @@ func (f *FS) Watch(ctx context.Context, cfg WatchConfig) *Watcher {
 		ended:    make(chan struct{}),
 	}
 	w.hints.renew(ctx)
+	w.look.journal = w.hints.journal
 	w.look.look(ctx, localHint|journalHint)
 	go w.run(ctx)
 	return w
@@ -116,6 +117,7 @@ func (w *Watcher) run(ctx context.Context) {
 			changes := w.look.look(ctx, why)
 			w.note(changes)
 			w.hints.learn(ctx, why, changes)
+			w.look.journal = w.hints.journal
 			why, last = noHint, time.Now()
 			due = last.Add(w.pause())
 			timer.Reset(w.pause())
@@ -135,7 +137,7 @@ func (w *Watcher) run(ctx context.Context) {
 // pause is how long to wait with a look for which there is no hint.
 func (w *Watcher) pause() time.Duration {
 	if w.hints.journal {
-		return max(w.interval, journaledInterval)
+		return max(w.interval, w.look.fs.rest)
 	}
 	return w.interval
 }

@@ -77,12 +77,13 @@ func (f *FS) Write(ctx context.Context, name string, data []byte) error {
 		f.tmp.giveBack(tmp)
 		return f.writeFailure(ctx, name, tmp, &stageError{stageWrite, syscall.EFBIG})
 	}
-	var began, ended atomic.Bool
+	var ended atomic.Bool
+	begin := f.clock.Boot()
+	tooLate := func() bool { return ended.Load() || f.clock.Boot()-begin >= f.cfg.WriteTimeout }
 	err := f.mount.do(ctx, func() error {
-		began.Store(true)
-		return f.mount.replace(name, tmp, data, f.clock.Now().Unix(), &ended)
+		return f.mount.replace(name, tmp, data, f.clock.Now().Unix(), tooLate)
 	}, func(error) { f.tmp.giveBack(tmp) })
-	late := errors.Is(err, ErrTimeout) && began.Load()
+	late := stillRuns(err)
 	ended.Store(late)
 	if !late {
 		f.tmp.giveBack(tmp)
@@ -94,15 +95,15 @@ func (f *FS) Write(ctx context.Context, name string, data []byte) error {
 }
 
 // replace makes the temporary file and puts it in place. Once the caller's
-// time has ended it leaves the old one there, so that nobody is surprised by
-// what was written long ago.
-func (b *bounded) replace(name, tmp string, data []byte, now int64, ended *atomic.Bool) error {
+// time has ended, or would have if the process had not stood still, it leaves
+// the old one there, so that nobody is surprised by what was written long ago.
+func (b *bounded) replace(name, tmp string, data []byte, now int64, tooLate func() bool) error {
 	return b.guarded(func() error {
 		tmp, err := b.createTmp(tmp, data, now)
 		if err != nil {
 			return err
 		}
-		if ended.Load() {
+		if tooLate() {
 			_ = b.Unlink(tmp) // nobody waits for an error
 			return ErrTimeout
 		}
