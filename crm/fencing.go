@@ -8,7 +8,9 @@ import (
 // fencer lets the node states take agent locks and tell people.
 type fencer struct{ m *Manager }
 
-func (f fencer) AgentLock(node string) (bool, error) { return f.m.env.AgentLock(node), nil }
+func (f fencer) AgentLock(node string) (bool, error) {
+	return f.m.mayBeDead(node) && f.m.env.AgentLock(node), nil
+}
 
 func (f fencer) ReadManagerStatus() (*ha.ManagerStatus, error) { return f.m.env.ReadManagerStatus() }
 
@@ -81,7 +83,28 @@ func (m *Manager) fenceNodes() (changed bool, err error) {
 	return changed, nil
 }
 
+// awayToDie is for how long a node has to be away before a free lock is believed,
+// in seconds. The watchdog of a node that is cut off needs up to 92 after the last
+// refresh of its lock. The lock lives for 120, so that waiting costs nothing; but
+// pmxcfs counts those by the wall clock of one node, and where that is set
+// forward the lock is free too early.
+const awayToDie = 100
+
+// fencedToDie is the same for a node that came back after it was to be fenced,
+// from then on: its LRM reads that within a round.
+const fencedToDie = 110
+
+// mayBeDead reports whether a node that this master fences has had the time to
+// die. The Perl stack goes by the lock alone.
+func (m *Manager) mayBeDead(node string) bool {
+	since, own := m.fencedAt[node]
+	return !m.cfg.Prompt || !own || m.nodes.Away(node) >= awayToDie || m.env.Monotonic()-since >= fencedToDie
+}
+
 func (m *Manager) fence(node string) (bool, error) {
+	if m.nodes.State(node) != ha.NodeFence {
+		m.fencedAt[node] = m.env.Monotonic()
+	}
 	return m.nodes.FenceNode(node, fencer{m})
 }
 

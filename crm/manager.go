@@ -30,7 +30,8 @@ type Manager struct {
 	compiled     ruleInputs
 	usage        usage.Usage
 
-	unprovable map[string]bool // nodes that are lost and cannot be fenced, as the log says already
+	fencedAt   map[string]ha.Epoch // when this master began to fence a node
+	unprovable map[string]bool     // nodes that are lost and cannot be fenced, as the log says already
 
 	imbalancedRounds int // full rounds in a row with too high an imbalance; not kept over a change of master
 	groupRounds      int // full rounds until the next try to migrate groups to rules
@@ -59,6 +60,7 @@ func newManager(env Env, cfg Config) (*Manager, error) {
 			NodeRequest: old.NodeRequest,
 			Disarm:      old.Disarm,
 		},
+		fencedAt:    map[string]ha.Epoch{},
 		unprovable:  map[string]bool{},
 		groupRounds: groupFirstTry,
 		progress:    func() {},

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"pveha/crm/nodestate"
 	"pveha/internal/ha"
 )
 
@@ -182,5 +183,45 @@ func TestSlaveThatStoodStillForgetsWhatItSaw(t *testing.T) {
 			}
 			require.GreaterOrEqual(t, f.now, begin+60)
 		})
+	}
+}
+
+// A lock is free too early where somebody set the clock of the node that counts.
+func TestAFreeLockIsNoProofBeforeTheNodeCanBeDead(t *testing.T) {
+	for prompt, want := range map[bool]ha.Epoch{true: awayToDie, false: nodestate.FenceDelay} {
+		f, c := promptCRM(t, prompt)
+		f.managerLock = func() bool { return true }
+		f.agentLock = func(string) bool { return true }
+		for range 3 {
+			mustIterate(t, c)
+		}
+		died := f.now
+		f.members["node3"] = false
+		for f.manager.ServiceStatus["vm:1"].Node == "node3" {
+			mustIterate(t, c)
+		}
+		require.InDelta(t, int64(died+want), int64(f.now), masterRoundTime)
+		require.GreaterOrEqual(t, f.now-died+masterRoundTime, want, "since it was seen last")
+	}
+}
+
+// A node that is back cannot be away: from the time on that it knows it is to be
+// fenced, its watchdog runs out.
+func TestANodeThatIsBackBeforeItIsFencedIsFencedAllTheSame(t *testing.T) {
+	f, c := promptCRM(t, true)
+	f.managerLock = func() bool { return true }
+	free := ha.Epoch(0)
+	f.agentLock = func(string) bool { return free > 0 && f.now >= free }
+	mustIterate(t, c)
+	f.members["node3"] = false
+	for f.manager.NodeStatus["node3"] != ha.NodeFence {
+		mustIterate(t, c)
+	}
+	f.members["node3"] = true
+	begin := f.now
+	free = begin + 120
+	for f.manager.ServiceStatus["vm:1"].State != ha.Started || f.manager.NodeStatus["node3"] == ha.NodeFence {
+		mustIterate(t, c)
+		require.Less(t, f.now, begin+140)
 	}
 }

@@ -152,6 +152,15 @@ func (t *Tracker) OfflineForLongOrStartClock(node string) bool {
 	return t.offlineFor(node, FenceDelay)
 }
 
+// Away is for how many seconds a node has not been seen online, as far as known.
+func (t *Tracker) Away(node string) ha.Epoch {
+	since, known := t.lastOnline[node]
+	if !known {
+		return 0
+	}
+	return t.cfg.Now() - since
+}
+
 func (t *Tracker) offlineFor(node string, delay ha.Epoch) bool {
 	if t.Online(node) {
 		return false
