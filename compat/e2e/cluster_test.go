@@ -60,7 +60,7 @@ func newCluster(t *testing.T, places map[string]string, datacenter ...string) *c
 		require.NoError(t, c.Close())
 	})
 	require.NoError(t, c.PowerOn())
-	c.eventually("quorum", 20*time.Second, func() (bool, error) {
+	c.eventually("quorum", time.Minute, func() (bool, error) {
 		return !slices.ContainsFunc(c.Files.Nodes(), func(n *cfsemu.Node) bool { return !n.Quorate() }), nil
 	})
 	if len(datacenter) > 0 {

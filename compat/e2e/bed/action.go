@@ -113,7 +113,7 @@ func (o order) folder() string {
 }
 
 func (o order) config(node string) string {
-	return filepath.Join("/etc", "pve", "nodes", node, o.folder(), o.id+".conf")
+	return fmt.Sprintf("/etc/pve/nodes/%s/%s/%s.conf", node, o.folder(), o.id)
 }
 
 // start refuses what the API refuses: a guest whose configuration is elsewhere,

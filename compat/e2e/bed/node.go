@@ -30,7 +30,7 @@ const pveInside = "/srv/pve"
 const cutTimeout = 20 * time.Second
 
 // bootTimeout bounds how long a node may take from power to a running systemd.
-const bootTimeout = 20 * time.Second
+const bootTimeout = time.Minute
 
 // Node is a machine of the cluster.
 type Node struct {
