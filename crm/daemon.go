@@ -58,6 +58,7 @@ type CRM struct {
 	pace      ha.Pace
 	full      bool     // this round counts, see ha.Pace
 	tried     ha.Epoch // last try for the manager lock as master
+	lapsed    bool     // which failed, in the middle of a round
 	idle      int      // full rounds as master without anything to manage
 	refreshed bool     // the view of the cluster file system is consistent
 	stopping  bool
@@ -231,6 +232,7 @@ func (c *CRM) takeOver() (*Manager, error) {
 		return nil, err
 	}
 	m.progress = c.progress
+	m.holds = func() bool { return !c.lapsed }
 	if c.env.Monotonic()-c.looked <= lookGap {
 		m.nodes.Remember(c.seen)
 	}

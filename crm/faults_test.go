@@ -189,13 +189,12 @@ var toleratedFailures = map[string]string{
 	"DynamicServices":   "the basic scheduler takes over",
 	"DynamicNodes":      "the basic scheduler takes over",
 	"ReadManagerStatus": "people are told of the fencing without the state of the cluster",
-	"ManagerLock":       "a slow round goes on, and its watchdog is not updated",
 	"watchdog.Update":   "a slow round goes on, and the next opens a new one",
 }
 
 // Any other failure ends the round with an error before the status is written.
 func TestFailureEndsTheRoundWithAnError(t *testing.T) {
-	tolerated := map[string]bool{}
+	tolerated, lockLost := map[string]bool{}, false
 	for _, mode := range []SchedulerMode{SchedulerBasic, SchedulerStatic, SchedulerDynamic} {
 		for _, kind := range []string{"groups", "recovery"} {
 			h, err := roundFailing(t, kind, mode, 0)
@@ -207,6 +206,11 @@ func TestFailureEndsTheRoundWithAnError(t *testing.T) {
 				switch {
 				case aborted:
 					require.NoError(t, err)
+				case name == "ManagerLock" && err != nil: // and no later try in the round had it
+					require.ErrorIsf(t, err, errLockLost, "call %d", n)
+					require.NotContainsf(t, h.trace, "write manager status", "call %d", n)
+					lockLost = true
+				case name == "ManagerLock":
 				case toleratedFailures[name] != "":
 					require.NoErrorf(t, err, "%s, call %d", name, n)
 				default:
@@ -217,6 +221,7 @@ func TestFailureEndsTheRoundWithAnError(t *testing.T) {
 			}
 		}
 	}
+	require.True(t, lockLost)
 	for name := range toleratedFailures {
 		require.Truef(t, tolerated[name], "%s did not fail", name)
 	}

@@ -2,6 +2,7 @@ package crm
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -38,6 +39,7 @@ type Manager struct {
 	fullyDisarmed    bool
 
 	progress func()          // the round has come a step further
+	holds    func() bool     // the lock was there when last asked for
 	written  bool            // the status in memory is the written one, but for its time
 	before   []byte          // its text at the beginning of an extra round; nil: it has to be written
 	extra    bool            // this round is one that an event brought
@@ -64,6 +66,7 @@ func newManager(env Env, cfg Config) (*Manager, error) {
 		unprovable:  map[string]bool{},
 		groupRounds: groupFirstTry,
 		progress:    func() {},
+		holds:       func() bool { return true },
 		said:        map[string]bool{},
 	}
 	if m.services == nil {
@@ -319,11 +322,17 @@ func (m *Manager) compileRules(r *round, groups *hacfg.Groups, digest string) er
 	return nil
 }
 
+var errLockLost = errors.New("manager lock was lost in this round, status is not written")
+
 // writeStatus writes the status: in a full round always, for people take one
 // that is older than 30 seconds for that of a dead master, else when it has
 // changed.
 func (m *Manager) writeStatus() error {
 	m.progress()
+	if !m.holds() {
+		// Another master may have written a newer one.
+		return errLockLost
+	}
 	if m.before == nil || !bytes.Equal(m.before, m.text()) {
 		m.collect()
 		m.status.Timestamp = m.env.Now()

@@ -91,7 +91,7 @@ func (c *CRM) takeLock() bool {
 		}
 		c.env.Sleep(1)
 	}
-	c.tried = c.env.Monotonic()
+	c.tried, c.lapsed = c.env.Monotonic(), false
 	if err := c.protect(); err != nil {
 		c.log(ha.LevelErr, fmt.Sprintf("giving up the manager lock - %v", err))
 		c.env.ReleaseManagerLock()
@@ -116,7 +116,8 @@ func (c *CRM) progress() {
 		return
 	}
 	c.tried = now
-	if !c.env.ManagerLock() || c.watchdog == nil {
+	c.lapsed = !c.env.ManagerLock()
+	if c.lapsed || c.watchdog == nil {
 		return // the next full round tries harder, or gives up
 	}
 	if err := c.watchdog.Update(); err != nil {

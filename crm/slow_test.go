@@ -94,6 +94,12 @@ func TestSlowRoundThatLosesItsLockDoesNotFeedTheWatchdog(t *testing.T) {
 	require.Equal(t, []string{"manager lock: yes", "update watchdog"}, trace[:2])
 	require.NotContains(t, trace[2:], "update watchdog")
 	require.Contains(t, trace[2:], "manager lock: no")
+	require.NotContains(t, trace, "write manager status", "another master may have written")
+
+	f.takes, f.managerLock = nil, func() bool { return true }
+	mustIterate(t, c)
+	require.Equal(t, ha.CRMMaster, c.State())
+	require.Contains(t, f.taken(), "write manager status")
 }
 
 // A call that hangs is no progress, whatever other goroutines do.
