@@ -17,9 +17,11 @@ const (
 	// be fenced, in seconds: its lock is to be had as soon as it is free. Only a
 	// prompt CRM has such rounds.
 	fencingRoundTime = 2
-	// quorumWait is the pause without quorum, in seconds. The tries of a slave for
-	// the lock take as long.
+	// quorumWait is the pause without quorum or work, in seconds. The tries of a
+	// slave for the lock take as long.
 	quorumWait = 5
+	// promptWait is the same of a prompt CRM: events bring it what it waits for.
+	promptWait = 10
 	// idleRounds without a configured service let the master give up lock and
 	// watchdog: a quarter of an hour of full rounds. That is longer than the LRM
 	// waits, so that no LRM is left without a master.
@@ -40,7 +42,8 @@ type Config struct {
 	// Prompt makes the CRM fence as soon as it may. A slave follows who is online,
 	// so that a node that died together with the master need not be watched for
 	// the whole fence delay once more by the next one; and the lock of a dead node
-	// is tried for every other second. The Perl stack does neither, and recorded
+	// is tried for every other second. Without work it looks for some every ten
+	// seconds only, and relies on events. The Perl stack does none of it, and recorded
 	// logs show that: real daemons set it.
 	Prompt bool
 }
@@ -127,7 +130,11 @@ func (c *CRM) Iterate() (alive bool, err error) {
 		if c.stopping {
 			return false, nil
 		}
-		c.env.SleepUntil(c.env.Monotonic() + quorumWait)
+		wait := ha.Epoch(quorumWait)
+		if c.cfg.Prompt {
+			wait = promptWait
+		}
+		c.env.SleepUntil(c.env.Monotonic() + wait)
 		return true, nil
 	case ha.CRMSlave:
 		return !c.stopping, nil

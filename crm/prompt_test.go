@@ -225,3 +225,21 @@ func TestANodeThatIsBackBeforeItIsFencedIsFencedAllTheSame(t *testing.T) {
 		require.Less(t, f.now, begin+140)
 	}
 }
+
+// Without work an event brings some, so a prompt CRM looks seldom.
+func TestPromptCRMLooksSeldomWithoutWork(t *testing.T) {
+	for prompt, wait := range map[bool]ha.Epoch{false: 5, true: 10} {
+		f := newFake("n1", "n2")
+		cfg := f.config()
+		cfg.Prompt = prompt
+		c := New(f, cfg)
+		for range 10 {
+			before := f.now
+			alive, err := c.Iterate()
+			require.NoError(t, err)
+			require.True(t, alive)
+			require.Equal(t, ha.CRMWaitForQuorum, c.State())
+			require.Equal(t, wait, f.now-before)
+		}
+	}
+}

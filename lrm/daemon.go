@@ -34,6 +34,9 @@ type Config struct {
 	// of either stack calls an LRM dead whose status is older than 30 seconds.
 	// Zero: the status is written in every full round, as the Perl stack does.
 	StatusRefresh ha.Epoch
+	// IdleRound is the time between full rounds, in seconds, of an LRM without
+	// services: an event brings the first one. Zero: 5, as in the Perl stack.
+	IdleRound ha.Epoch
 	// LockGrace is for how long, in seconds, the watchdog is updated after the
 	// last refresh of the lock while it cannot be refreshed: so much longer may
 	// the cluster file system be away before the node is reset. With the 60
@@ -66,6 +69,7 @@ type LRM struct {
 	agent   Agent
 	process *Process
 	refresh ha.Epoch // of the status, see Config
+	lull    ha.Epoch // between rounds without services, see Config
 	grace   ha.Epoch // of the lock, see Config
 	moves   bool     // are finished by a restart, see Config
 	hold    bool     // the lock for frozen services, see Config
@@ -103,6 +107,7 @@ func New(env Env, agent Agent, cfg Config) *LRM {
 		agent:   agent,
 		process: cfg.Process,
 		refresh: cfg.StatusRefresh,
+		lull:    max(cfg.IdleRound, idleRoundTime),
 		grace:   cfg.LockGrace,
 		moves:   cfg.FinishMoves,
 		hold:    cfg.HoldFrozen,
@@ -319,10 +324,14 @@ func (l *LRM) holdsLock() bool {
 
 // roundTime is the time between full rounds in the state that the LRM is in.
 func (l *LRM) roundTime() ha.Epoch {
-	if l.state == ha.LRMActive {
+	switch {
+	case l.state == ha.LRMActive:
 		return activeRoundTime
+	case l.state == ha.LRMWaitForAgentLock && l.activeServices() == 0:
+		return l.lull
+	default:
+		return idleRoundTime
 	}
-	return idleRoundTime
 }
 
 // endRound waits for the next round: the full one, the end of a pause, or an
@@ -331,7 +340,7 @@ func (l *LRM) endRound() {
 	until := l.pace.Next(l.roundTime())
 	now := l.env.Monotonic()
 	if l.full && !l.holdsLock() && l.state != ha.LRMMaintenance {
-		until = now + idleRoundTime // tries for the lock may have taken that long already
+		until = now + l.roundTime() // tries for the lock may have taken that long already
 	}
 	for _, end := range l.pauses {
 		if end > now {

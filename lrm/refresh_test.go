@@ -42,6 +42,30 @@ func TestAnIdleNodeSeldomWritesItsStatus(t *testing.T) {
 	}
 }
 
+// Without services an event brings the first one, and rounds may be rare. With
+// one that waits for its lock they may not.
+func TestAnIdleNodeLooksSeldom(t *testing.T) {
+	w := newWorld(t)
+	l := lrm.New(w, &w.guests, lrm.Config{StatusRefresh: 25, IdleRound: 10})
+	w.round(l)
+	for range 100 {
+		before := w.now
+		w.round(l)
+		require.Equal(t, ha.Epoch(10), w.now-before)
+	}
+	at := w.writes(l, 3600)
+	require.LessOrEqual(t, len(at), 3600/20)
+	for i := 1; i < len(at); i++ {
+		require.LessOrEqual(t, at[i]-at[i-1], ha.Epoch(25))
+	}
+	w.assign("vm:100", ha.Started, "a")
+	w.lockTaken = false
+	before := w.now
+	w.round(l)
+	require.Equal(t, ha.LRMWaitForAgentLock, l.State())
+	require.LessOrEqual(t, w.now-before, ha.Epoch(10), "the tries for the lock, and five seconds")
+}
+
 // A round of an active LRM takes ten seconds: the next one would be too late.
 func TestAnActiveNodeWritesItsStatusBeforeItLooksDead(t *testing.T) {
 	w := newWorld(t)

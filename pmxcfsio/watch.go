@@ -35,7 +35,7 @@ type Event struct {
 // are for the membership and the quorum, which are not written down.
 const (
 	defaultInterval   = 400 * time.Millisecond
-	journaledInterval = 5 * time.Second
+	journaledInterval = 10 * time.Second
 )
 
 // WatchConfig says what to watch beside the files that pmxcfs counts.
@@ -44,7 +44,7 @@ type WatchConfig struct {
 	// does not count changes of these files, so they are read and compared.
 	Nodes func() []string
 	// Interval is the pause between two looks at the change counters. Zero is
-	// 400 ms. While the journal of pmxcfs tells of changes it is 5 s at least.
+	// 400 ms. While the journal of pmxcfs tells of changes it is 10 s at least.
 	Interval time.Duration
 }
 

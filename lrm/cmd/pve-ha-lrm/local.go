@@ -27,6 +27,9 @@ const actionProgram = "/usr/libexec/pveha/guest-action"
 // status command calls an LRM dead when it is older than 30.
 const statusRefresh = 25
 
+// idleRound is the time between rounds of an LRM without services, in seconds.
+const idleRound = 10
+
 // lockGrace is for how long the watchdog is updated without a refresh of the
 // lock, in seconds. A cluster file system that is away for a minute then costs
 // no node: the last refresh is up to 10 seconds older than the loss, and the
@@ -79,7 +82,7 @@ func open(log func(ha.Entry)) (daemon.Loop, error) {
 	l.stop = stop
 	l.runs.Go(func() { l.env.Run(ctx) })
 	l.LRM = lrm.New(l.env, agent.New(agents), lrm.Config{
-		StatusRefresh: statusRefresh, LockGrace: lockGrace, FinishMoves: true, HoldFrozen: true,
+		StatusRefresh: statusRefresh, IdleRound: idleRound, LockGrace: lockGrace, FinishMoves: true, HoldFrozen: true,
 		Adopted: pool.Adopted(),
 	})
 	return l, nil
