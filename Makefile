@@ -12,6 +12,8 @@ TESTER       := bin/pve-ha-tester
 TAGS         := vm browser e2e deb
 LINT_VERSION := v2.15.0
 LINT         := bin/tools/golangci-lint-$(LINT_VERSION)
+NFPM_VERSION := v2.45.2
+NFPM         := bin/tools/nfpm-$(NFPM_VERSION)
 
 .PHONY: build
 build: ## build every command into bin/ (the default)
@@ -45,6 +47,20 @@ e2e: build ## try the daemons on clusters of containers with systemd (needs root
 	compat/e2e/bed/root.sh bin/e2e
 	PVEHA_E2E_ROOT=$(CURDIR)/bin/e2e PVEHA_E2E_BIN=$(CURDIR)/bin \
 		$(GO) test -count=1 -timeout 25m -parallel 16 -tags e2e $(TESTFLAGS) ./compat/e2e
+
+.PHONY: deb
+deb: $(NFPM) ## build the Debian packages into dist/
+	GO=$(GO) NFPM=$(NFPM) packaging/build.sh amd64 arm64
+
+.PHONY: package-test
+package-test: $(NFPM) ## install the package on nodes of containers with systemd (needs what e2e needs)
+	compat/e2e/bed/root.sh bin/e2e
+	PVEHA_E2E_ROOT=$(CURDIR)/bin/e2e NFPM=$(CURDIR)/$(NFPM) \
+		$(GO) test -count=1 -timeout 15m -parallel 8 -tags deb $(TESTFLAGS) ./packaging
+
+$(NFPM):
+	GOBIN=$(CURDIR)/bin/tools $(GO) install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
+	mv bin/tools/nfpm $@
 
 .PHONY: lint
 lint: $(LINT) ## run the linters and check the formatting
@@ -87,4 +103,4 @@ clean: ## remove what was built, the tools in bin/tools too
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
