@@ -98,7 +98,7 @@ func (e *exposure) show(dir, target string) error {
 	copied := os.NewFile(uintptr(tree), dir)
 	defer copied.Close()
 	return e.inside(func() error {
-		if err := unix.MoveMount(int(copied.Fd()), "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		if err := attach(copied, target); err != nil {
 			return fmt.Errorf("mount on %s there: %w", target, err)
 		}
 		return nil
@@ -143,8 +143,10 @@ func (m *nodeMount) clear() error {
 	return nil
 }
 
-// dead reports whether a mount without a server is at dir.
+// dead reports whether a mount without a server is at dir. It does not ask the
+// kernel's cache, which answers for the root of such a mount for a while.
 func dead(dir string) bool {
-	var st unix.Stat_t
-	return errors.Is(unix.Lstat(dir, &st), unix.ENOTCONN)
+	var st unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, dir, unix.AT_SYMLINK_NOFOLLOW|unix.AT_STATX_FORCE_SYNC, unix.STATX_BASIC_STATS, &st)
+	return errors.Is(err, unix.ENOTCONN)
 }

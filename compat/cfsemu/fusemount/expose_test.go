@@ -24,15 +24,26 @@ type container struct {
 
 func newContainer(t *testing.T) container {
 	t.Helper()
-	cmd := exec.Command("cat")
+	cmd := exec.Command("sh", "-c", "echo; exec cat")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	return startContainer(t, cmd)
+}
+
+// startContainer runs a command that enters a namespace, writes a line then
+// and ends with its input.
+func startContainer(t *testing.T, cmd *exec.Cmd) container {
+	t.Helper()
 	stdin, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
 		require.NoError(t, stdin.Close())
 		require.NoError(t, cmd.Wait())
 	})
+	_, err = stdout.Read(make([]byte, 1))
+	require.NoError(t, err, "the command does not run")
 	return container{t, cmd.Process.Pid}
 }
 

@@ -17,7 +17,7 @@ type filesystem struct {
 	fuse.RawFileSystem
 	node  *cfsemu.Node
 	cache time.Duration
-	// warming is set until the mount is done: the root answers by itself then,
+	// warming is set until the mount is shown: the root answers by itself then,
 	// since the node may let every call hang.
 	warming atomic.Bool
 

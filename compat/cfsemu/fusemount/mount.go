@@ -124,17 +124,35 @@ func (m *nodeMount) Started() error {
 	return nil
 }
 
+// mount makes the mount, and shows it when all is done that needs answers:
+// whoever looks up a name in it before the node runs waits for that, and lets
+// nobody else look up another.
 func (m *nodeMount) mount() error {
 	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("/dev/fuse: %w", err)
 	}
-	options := fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other", fd)
-	if err := unix.Mount("/dev/fuse", m.dir, "fuse", unix.MS_NOSUID|unix.MS_NODEV, options); err != nil {
+	root, err := detached(fd)
+	if err != nil {
 		_ = unix.Close(fd)
 		return fmt.Errorf("mount %s: %w", m.dir, err)
 	}
+	err = m.serve(fd, root)
+	if err == nil {
+		err = attach(root, m.dir)
+	}
+	_ = root.Close() // takes the mount along where it is not attached
+	if err != nil {
+		m.wait()
+		return fmt.Errorf("mount %s: %w", m.dir, err)
+	}
 	m.mounted = true
+	return nil
+}
+
+// serve answers the kernel through fd, which it takes, and has done with the
+// first access to the mount when it returns.
+func (m *nodeMount) serve(fd int, root *os.File) error {
 	files := newFilesystem(m.node, m.cache)
 	files.warming.Store(true)
 	defer files.warming.Store(false)
@@ -146,9 +164,7 @@ func (m *nodeMount) mount() error {
 		Logger:               log.New(quiet{}, "", 0),
 	})
 	if err != nil { // the descriptor is the server's
-		_ = unix.Unmount(m.dir, unix.MNT_DETACH)
-		m.mounted = false
-		return fmt.Errorf("serve %s: %w", m.dir, err)
+		return fmt.Errorf("serve: %w", err)
 	}
 	served := make(chan struct{})
 	m.served = served
@@ -156,25 +172,13 @@ func (m *nodeMount) mount() error {
 		server.Serve()
 		close(served)
 	}()
-	return m.refusePoll()
+	return refusePoll(root)
 }
 
 // quiet drops go-fuse's reports of answers that came after the end of a mount.
 type quiet struct{}
 
 func (quiet) Write(b []byte) (int, error) { return len(b), nil }
-
-// refusePoll makes the kernel ask once whether files can be polled, and never
-// again: Go's runtime would ask so for each file it opens, while it holds what
-// the answer needs when this process is the one that opens it.
-func (m *nodeMount) refusePoll() error {
-	fd, err := unix.Open(filepath.Join(m.dir, ".go-fuse-epoll-hack"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("first access to %s: %w", m.dir, err)
-	}
-	_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-	return unix.Close(fd)
-}
 
 // Stopped implements cfsemu.Frontend.
 func (m *nodeMount) Stopped(clean bool) error {
