@@ -19,10 +19,11 @@ const (
 	promptly = time.Second
 	// idleTime is how long idle daemons are watched.
 	idleTime = time.Minute
-	// idleShare is what an idle daemon may not take of a core. It is several
-	// times what was measured: machines differ, and this one shares its cores
-	// with other tests.
-	idleShare = 0.005
+	// idleShare is what an idle daemon may not take of a core, and restShare the
+	// same where services run. Both are twice what was measured: machines differ in
+	// what it costs to wake up.
+	idleShare = 0.0006
+	restShare = 0.003
 	// maxResident is the most memory of a daemon, in KiB.
 	maxResident = 20 << 10
 )
@@ -31,7 +32,7 @@ const (
 // it.
 func TestMeasured(t *testing.T) {
 	c := newCluster(t, nil)
-	t.Run("idle without services", func(t *testing.T) { c.idle(t, "idle without services") })
+	t.Run("idle without services", func(t *testing.T) { c.idle(t, "idle without services", idleShare) })
 	c.t = t
 	for guest, node := range spread {
 		require.NoError(t, c.Files.Node("n1").Write(configOf(node, guest), nil))
@@ -42,7 +43,7 @@ func TestMeasured(t *testing.T) {
 	for name, part := range map[string]func(*testing.T){"set": c.sets, "crash": c.crashes, "memory": c.memory} {
 		t.Run(name, part)
 	}
-	t.Run("idle with services", func(t *testing.T) { c.idle(t, "idle with services") })
+	t.Run("idle with services", func(t *testing.T) { c.idle(t, "idle with services", restShare) })
 	c.t = t
 	c.settle(settleLimit)
 }
@@ -146,7 +147,7 @@ func (c *cluster) memory(t *testing.T) {
 }
 
 // idle measures what the daemons take of a core while nothing happens.
-func (c *cluster) idle(t *testing.T, what string) {
+func (c *cluster) idle(t *testing.T, what string, limit float64) {
 	c.t = t
 	time.Sleep(10 * time.Second) // what just happened is over
 	before := c.times()
@@ -163,7 +164,7 @@ func (c *cluster) idle(t *testing.T, what string) {
 		}
 		t.Logf("MEASURED %s, share of a core of %s on each node:%s", what, daemon, text)
 	}
-	require.LessOrEqual(t, worst, idleShare, "of a core")
+	require.LessOrEqual(t, worst, limit, "of a core")
 }
 
 // times is the time on a processor of every daemon, of all its threads.

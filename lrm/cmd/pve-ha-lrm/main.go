@@ -22,9 +22,9 @@ const stopWait = time.Hour
 const workerVerb = "worker"
 
 func main() {
-	// One for the daemon, one for what it waits for: more would only cost
-	// memory on a machine with many cores.
-	runtime.GOMAXPROCS(2)
+	// A daemon waits nearly all the time, and a second thread of control would only
+	// wake up to find that out. A call that hangs holds up none of the others.
+	runtime.GOMAXPROCS(1)
 	program := daemon.Program{
 		Name: name, StopWait: stopWait, OpenJournal: journal, Open: open,
 		Verbs: map[string]func([]string) int{workerVerb: carryOut},
