@@ -53,14 +53,16 @@ func TestParseExtendedCommands(t *testing.T) {
 		"datacenter set colour=blue":           "colour: no such setting",
 		"datacenter set max_workers=1001":      `max_workers: value is "1001", want at most 1000`,
 		"datacenter set ha-auto-rebalance=yes": `ha-auto-rebalance: value is "yes", want 0, 1`,
+
 		"datacenter set ha-auto-rebalance-margin=NaN": `ha-auto-rebalance-margin: value is "NaN", want a number from 0 to 100`,
-		"service vm:1 set":                            "nothing to set",
-		"service vm:1 set colour=blue":                "colour: no such property of a service",
-		"service vm:1 set max_restart=-1":             `max_restart: value is "-1", want a whole number`,
-		"service vm:1 fail":                           "missing action",
-		"service vm:1 fail start":                     "missing tries",
-		"service vm:1 fail breathe 1":                 `action is "breathe", want start, stop, migrate`,
-		"service vm:1 fail start often":               `number of tries is "often", want a whole number`,
+
+		"service vm:1 set":                "nothing to set",
+		"service vm:1 set colour=blue":    "colour: no such property of a service",
+		"service vm:1 set max_restart=-1": `max_restart: value is "-1", want a whole number`,
+		"service vm:1 fail":               "missing action",
+		"service vm:1 fail start":         "missing tries",
+		"service vm:1 fail breathe 1":     `action is "breathe", want start, stop, migrate`,
+		"service vm:1 fail start often":   `number of tries is "often", want a whole number`,
 	} {
 		_, err := ParseCommand(text)
 		require.EqualError(t, err, `command "`+text+`": `+want)
