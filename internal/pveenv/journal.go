@@ -65,10 +65,16 @@ type Journal struct {
 	hangs  map[string]bool
 
 	mu      sync.Mutex
-	queue   chan ha.Entry
-	dropped int
+	queue   chan queuedEntry
+	leftOut int // since the last entry that had room
 	closed  bool
 	done    chan struct{} // closed when everything is written
+}
+
+// queuedEntry is an entry and how many were left out right before it.
+type queuedEntry struct {
+	ha.Entry
+	leftOut int
 }
 
 // OpenJournal starts writing. A journal that is not there, or only comes
@@ -86,7 +92,7 @@ func OpenJournal(config JournalConfig) *Journal {
 	}
 	j := &Journal{
 		config: config, fd: fd, hangs: map[string]bool{},
-		queue: make(chan ha.Entry, journalQueue), done: make(chan struct{}),
+		queue: make(chan queuedEntry, journalQueue), done: make(chan struct{}),
 	}
 	go j.write()
 	return j
@@ -101,9 +107,10 @@ func (j *Journal) Log(e ha.Entry) {
 		return
 	}
 	select {
-	case j.queue <- e:
+	case j.queue <- queuedEntry{e, j.leftOut}:
+		j.leftOut = 0
 	default:
-		j.dropped++
+		j.leftOut++
 	}
 }
 
@@ -128,22 +135,20 @@ func (j *Journal) Close(limit time.Duration) {
 func (j *Journal) write() {
 	defer close(j.done)
 	for e := range j.queue {
-		if n := j.takeDropped(); n > 0 {
-			j.put(ha.Entry{Level: ha.LevelWarning, Text: fmt.Sprintf("%d messages were left out", n)})
-		}
-		j.put(e)
+		j.putLeftOut(e.leftOut)
+		j.put(e.Entry)
 	}
+	j.putLeftOut(j.leftOut) // nobody writes it once the queue is closed
 	if j.fd >= 0 {
 		_ = unix.Close(j.fd)
 	}
 }
 
-func (j *Journal) takeDropped() int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	n := j.dropped
-	j.dropped = 0
-	return n
+// putLeftOut says in the place of entries that they are missing.
+func (j *Journal) putLeftOut(n int) {
+	if n > 0 {
+		j.put(ha.Entry{Level: ha.LevelWarning, Text: fmt.Sprintf("%d messages were left out", n)})
+	}
 }
 
 func (j *Journal) put(e ha.Entry) {
