@@ -29,11 +29,7 @@ type cluster struct {
 // newCluster boots nodes, installs the stand-in on them, and starts the guests.
 func newCluster(t *testing.T, nodes []string, places map[string]string) *cluster {
 	t.Helper()
-	inner, err := bed.New(bed.Config{
-		Dir:  filepath.Join(shared.dir, t.Name()),
-		Root: filepath.Join(shared.root, "root"), Nspawn: filepath.Join(shared.root, "nspawn"),
-		Layers: shared.layers, Nodes: nodes, Log: t.Logf,
-	})
+	inner, err := lab.Cluster(t.Name(), nodes, t.Logf)
 	require.NoError(t, err)
 	c := &cluster{Cluster: inner, t: t, places: places}
 	t.Cleanup(func() {

@@ -4,7 +4,6 @@ package packaging
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,17 +14,12 @@ import (
 	"pveha/compat/e2e/bed"
 )
 
-// rootVariable names the folder that bed's root.sh made. The Makefile sets it.
-const rootVariable = "PVEHA_E2E_ROOT"
+var lab = bed.Lab{Target: "package-test", Furnish: furnish}
 
-// lab is what all nodes are made of.
-type lab struct {
-	dir    string // where clusters live
-	root   string // what root.sh made
-	layers []string
+func TestMain(m *testing.M) {
+	runStandIn()
+	lab.Main(m.Run)
 }
-
-var shared lab
 
 // The packages that the nodes see, in debsInside.
 const debsInside = "/srv/debs"
@@ -53,45 +47,13 @@ func architecture() string {
 	return strings.TrimSpace(string(out))
 }
 
-func TestMain(m *testing.M) {
-	runStandIn()
-	bed.StandIn()
-	flag.Parse()
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "deb-")
-	if err == nil {
-		err = shared.prepare(dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	return m.Run()
-}
-
-// prepare builds the packages and lays what a node of Proxmox VE has over the
+// furnish builds the packages and lays what a node of Proxmox VE has over the
 // root.
-func (l *lab) prepare(dir string) error {
-	l.dir, l.root = dir, os.Getenv(rootVariable)
-	if l.root == "" {
-		return fmt.Errorf("%s must be set: run make package-test", rootVariable)
-	}
-	machine, err := bed.NewLayer(filepath.Join(dir, "machine"))
-	if err != nil {
-		return err
-	}
-	if err := machine.Machine(); err != nil {
-		return err
-	}
+func furnish(machine *bed.Layer) error {
 	debs := filepath.Join(machine.Dir(), debsInside)
 	if err := os.MkdirAll(debs, 0o755); err != nil {
 		return err
 	}
-	l.layers = []string{machine.Dir()}
 	return errors.Join(
 		// Those places are the packages'.
 		os.Remove(filepath.Join(machine.Dir(), bed.ActionProgram)),

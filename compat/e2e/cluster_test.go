@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -46,11 +45,7 @@ type cluster struct {
 // named, and waits until they run.
 func newCluster(t *testing.T, places map[string]string, datacenter ...string) *cluster {
 	t.Helper()
-	inner, err := bed.New(bed.Config{
-		Dir:  filepath.Join(shared.dir, strings.ReplaceAll(t.Name(), "/", "-")),
-		Root: filepath.Join(shared.root, "root"), Nspawn: filepath.Join(shared.root, "nspawn"),
-		Layers: shared.layers, Nodes: names, Log: t.Logf,
-	})
+	inner, err := lab.Cluster(t.Name(), names, t.Logf)
 	require.NoError(t, err)
 	c := &cluster{Cluster: inner, t: t, guests: slices.Sorted(maps.Keys(places))}
 	t.Cleanup(func() {

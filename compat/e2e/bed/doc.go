@@ -6,5 +6,5 @@
 //
 // Nothing of it is linked by a product. The programs inside the nodes that
 // stand for hardware and guests are the test binary itself, under their names:
-// see [StandIn].
+// see [Lab.Main].
 package bed

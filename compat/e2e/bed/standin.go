@@ -20,9 +20,9 @@ const (
 	standInCT     = "lxc-standin"
 )
 
-// StandIn runs the program that the binary was started as, if it is one of
-// those that it stands for inside a node. A TestMain calls it first.
-func StandIn() {
+// runStandIn runs the program that the binary was started as, if it is one of
+// those that it stands for inside a node.
+func runStandIn() {
 	switch filepath.Base(os.Args[0]) {
 	case standInMux:
 		os.Exit(runMux())
