@@ -143,14 +143,14 @@ var signalNames = map[os.Signal]string{unix.SIGTERM: "TERM", unix.SIGINT: "INT",
 // read in every round. (A Perl daemon that got one is replaced by a new process
 // when it is to end later; that nobody wants.)
 func (d *served) take(sig os.Signal) {
+	if sig == unix.SIGINT {
+		signal.Reset(unix.SIGINT) // before it is told: who reads that may send the next
+	}
 	d.log(ha.LevelInfo, "received signal "+signalNames[sig])
 	switch sig {
 	case unix.SIGHUP:
 		d.notifier.Send(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", monotonic().Microseconds()))
 		d.notifier.Send("READY=1")
-	case unix.SIGINT:
-		signal.Reset(unix.SIGINT)
-		d.loop.RequestShutdown()
 	default:
 		d.loop.RequestShutdown()
 	}
