@@ -15,6 +15,7 @@ import (
 
 	"pveha/crm/nodestate"
 	"pveha/internal/ha"
+	"pveha/internal/process"
 )
 
 // DefaultNotifyProgram is where the package installs the program that hands a
@@ -161,7 +162,9 @@ func (n *notifier) send(m nodestate.FenceNotification) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
-	err = cmd.Run()
+	if err = process.Start(cmd); err == nil {
+		err = cmd.Wait()
+	}
 	switch {
 	case err == nil:
 		return nil

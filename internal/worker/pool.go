@@ -152,7 +152,7 @@ func (p *Pool) spawn(o *order, lock *os.File) error {
 	cmd.Env = slices.DeleteFunc(os.Environ(), meantForDaemon)
 	cmd.ExtraFiles = []*os.File{lock}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
+	if err := process.Start(cmd); err != nil {
 		return err
 	}
 	// The child is not waited for by anybody else, so that the number is its.

@@ -13,6 +13,7 @@ import (
 	"pveha/crm"
 	"pveha/internal/daemon"
 	"pveha/internal/ha"
+	"pveha/internal/process"
 	"pveha/internal/pveenv"
 	"pveha/pmxcfsio"
 	"pveha/pmxcfsio/ipcc"
@@ -55,6 +56,9 @@ func open(log func(ha.Entry)) (daemon.Loop, error) {
 	node, err := daemon.NodeName()
 	if err != nil {
 		return nil, err
+	}
+	if err := process.RelaxTimers(); err != nil {
+		log(ha.Entry{Level: ha.LevelInfo, Text: fmt.Sprintf("timers stay precise, which costs processor time - %v", err)})
 	}
 	m := &master{waker: pveenv.NewWaker(), files: ipcc.New(ipcc.Config{})}
 	fs, err := pmxcfsio.New(pmxcfsio.Config{IPC: m.files})

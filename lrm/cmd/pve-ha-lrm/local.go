@@ -8,6 +8,7 @@ import (
 
 	"pveha/internal/daemon"
 	"pveha/internal/ha"
+	"pveha/internal/process"
 	"pveha/internal/pveenv"
 	"pveha/internal/worker"
 	"pveha/lrm"
@@ -54,6 +55,9 @@ func open(log func(ha.Entry)) (daemon.Loop, error) {
 	node, err := daemon.NodeName()
 	if err != nil {
 		return nil, err
+	}
+	if err := process.RelaxTimers(); err != nil {
+		log(ha.Entry{Level: ha.LevelInfo, Text: fmt.Sprintf("timers stay precise, which costs processor time - %v", err)})
 	}
 	program, err := os.Executable()
 	if err != nil {
