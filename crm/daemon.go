@@ -43,8 +43,9 @@ type Config struct {
 	// so that a node that died together with the master need not be watched for
 	// the whole fence delay once more by the next one; and the lock of a dead node
 	// is tried for every other second. Without work it looks for some every ten
-	// seconds only, and relies on events. The Perl stack does none of it, and recorded
-	// logs show that: real daemons set it.
+	// seconds only, and relies on events, and so does a slave as long as it knows
+	// that another node keeps the manager lock. The Perl stack does none of it, and
+	// recorded logs show that: real daemons set it.
 	Prompt bool
 }
 
@@ -137,7 +138,13 @@ func (c *CRM) Iterate() (alive bool, err error) {
 		c.env.SleepUntil(c.env.Monotonic() + wait)
 		return true, nil
 	case ha.CRMSlave:
-		return !c.stopping, nil
+		if c.stopping {
+			return false, nil
+		}
+		if c.outdone() {
+			c.env.SleepUntil(c.env.Monotonic() + promptWait)
+		}
+		return true, nil
 	case ha.CRMMaster:
 		return c.masterRound(), nil
 	case ha.CRMLostManagerLock:

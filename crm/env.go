@@ -128,6 +128,10 @@ type Settings interface {
 type Locks interface {
 	ManagerLock() bool
 	ReleaseManagerLock() bool
+	// ManagerLockKept reports whether another node is known to have the manager
+	// lock and to refresh it, so that it is of no use to try again before
+	// something happens. False when that is not known.
+	ManagerLockKept() bool
 	// AgentLock takes the agent lock of a node. For another node than the
 	// local one that succeeds only when nobody refreshed it for its lifetime:
 	// the proof that the node was reset.

@@ -113,6 +113,7 @@ func (o *onlooker) WriteRules(*hacfg.Rules) error                        { retur
 func (o *onlooker) DeleteGroups() error                                  { return errOnlooker }
 func (o *onlooker) ManagerLock() bool                                    { return false }
 func (o *onlooker) ReleaseManagerLock() bool                             { return false }
+func (o *onlooker) ManagerLockKept() bool                                { return false }
 func (o *onlooker) AgentLock(string) bool                                { return false }
 func (o *onlooker) OpenWatchdog() (ha.Watchdog, error)                   { return nil, errOnlooker }
 func (o *onlooker) RemoveLocks(ha.SID, []string, string) (string, error) { return "", errOnlooker }

@@ -16,6 +16,8 @@ func (f *fake) ManagerLock() bool {
 	return got
 }
 
+func (f *fake) ManagerLockKept() bool { return f.lockKept }
+
 func (f *fake) ReleaseManagerLock() bool {
 	released, _ := get(f, "ReleaseManagerLock", func() bool { return true })
 	f.note("release manager lock: %s", yes(released))

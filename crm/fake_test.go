@@ -42,6 +42,7 @@ type fake struct {
 	sizes      map[string]usage.NodeStats    // of the nodes
 
 	managerLock func() bool
+	lockKept    bool // by another node, as is known
 	agentLock   func(node string) bool
 	watchdog    *fakeWatchdog // the open one, nil for none
 

@@ -86,7 +86,7 @@ func (c *CRM) takeLock() bool {
 		if c.env.ManagerLock() {
 			break
 		}
-		if try == lockTries || c.env.Monotonic()-start > lockSeconds {
+		if try == lockTries || c.env.Monotonic()-start > lockSeconds || c.outdone() {
 			return false
 		}
 		c.env.Sleep(1)
@@ -100,6 +100,12 @@ func (c *CRM) takeLock() bool {
 	}
 	return true
 }
+
+// outdone reports whether a prompt CRM need not try for the manager lock before
+// an event or its next round: another node has it and refreshes it. A holder that
+// has died is not seen to any more by the time its lock is to be had, and a
+// second may not be lost then.
+func (c *CRM) outdone() bool { return c.cfg.Prompt && c.env.ManagerLockKept() }
 
 // progressTime is how often a long round refreshes the lock and updates the
 // watchdog, in seconds: as often as full rounds do.

@@ -1,6 +1,7 @@
 package crm
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -64,6 +65,37 @@ func TestNextMasterKnowsWhoIsAwayForLong(t *testing.T) {
 		} else {
 			require.GreaterOrEqual(t, took, want)
 		}
+	}
+}
+
+// A slave that knows of a master leaves the lock alone between its rounds. As
+// soon as it does not, it tries every second.
+func TestSlaveTriesOnceWhileAnotherNodeKeepsTheLock(t *testing.T) {
+	for _, prompt := range []bool{true, false} {
+		f, c := promptCRM(t, prompt)
+		tries := 0
+		f.managerLock = func() bool { tries++; return false }
+		f.lockKept = true
+		f.taken()
+		for range 3 {
+			mustIterate(t, c)
+		}
+		slept := f.taken()
+		if !prompt {
+			require.Equal(t, 3*lockTries, tries, "as the Perl stack does")
+			continue
+		}
+		require.Equal(t, 3, tries)
+		require.Equal(t, slices.Repeat([]string{"manager lock: no", "sleep until +10"}, 3), slept)
+
+		f.lockKept = false
+		mustIterate(t, c)
+		require.Equal(t, 3+lockTries, tries)
+		f.lockKept = true
+		c.RequestShutdown()
+		alive, err := c.Iterate()
+		require.NoError(t, err)
+		require.False(t, alive)
 	}
 }
 

@@ -103,6 +103,17 @@ func (d *deadly) Lstat(name string) (info pmxcfsio.Info, err error) {
 	return info, err
 }
 
+func (d *deadly) Present(name string) (present bool, err error) {
+	err = d.use(func() error {
+		_, err := os.Lstat(d.path(name))
+		if present = err == nil; errors.Is(err, os.ErrNotExist) {
+			err = nil
+		}
+		return err
+	})
+	return present, err
+}
+
 func (d *deadly) ReadFile(name string) (data []byte, err error) {
 	err = d.use(func() (err error) {
 		data, err = os.ReadFile(d.path(name))

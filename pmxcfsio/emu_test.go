@@ -2,6 +2,7 @@ package pmxcfsio_test
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"sync"
 	"syscall"
@@ -29,6 +30,14 @@ func (m emuMount) Lstat(name string) (pmxcfsio.Info, error) {
 		mode |= fs.ModeSymlink
 	}
 	return pmxcfsio.Info{Mode: mode, Size: a.Size, ModTime: a.Mtime.Unix()}, err
+}
+
+func (m emuMount) Present(name string) (bool, error) {
+	_, err := m.n.Stat(name)
+	if errors.Is(err, syscall.ENOENT) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func (m emuMount) ReadFile(name string) ([]byte, error) {

@@ -63,6 +63,11 @@ func (m *faultyMount) Lstat(name string) (info pmxcfsio.Info, err error) {
 	return info, err
 }
 
+func (m *faultyMount) Present(name string) (present bool, err error) {
+	err = m.call("present", name, func() (err error) { present, err = m.Mount.Present(name); return err })
+	return present, err
+}
+
 func (m *faultyMount) ReadFile(name string) (data []byte, err error) {
 	err = m.call("read", name, func() (err error) { data, err = m.Mount.ReadFile(name); return err })
 	if errors.Is(err, errCut) {

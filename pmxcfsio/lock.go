@@ -40,6 +40,7 @@ type keeping struct {
 	since time.Duration // on the clock of Boot: before it was last taken or refreshed
 	lost  bool          // another node has it
 	mtime int64         // time of its folder, as far as known
+	rival time.Duration // on the clock of Boot: until then another node is known to keep it
 }
 
 // left is for how long nobody else can have the lock.
@@ -74,7 +75,7 @@ func (f *FS) NodeLock(name string) *Lock {
 	}
 	l := f.locks.byName[name]
 	if l == nil {
-		l = &Lock{fs: f, path: lockFolder + "/" + name, turn: make(chan struct{}, 1)}
+		l = &Lock{fs: f, path: LockPath(name), turn: make(chan struct{}, 1)}
 		f.locks.byName[name] = l
 	}
 	return l
@@ -89,6 +90,13 @@ func (l *Lock) Left() time.Duration {
 		return 0
 	}
 	return k.left(l.fs.clock.Boot())
+}
+
+// Kept reports whether another node is known to have the lock: the last Take met
+// it, and had seen it refreshed less than [LockLifetime] ago. The lock is then
+// to be had when its folder is gone ([WatchConfig.Awaits]), or when Kept has ended.
+func (l *Lock) Kept() bool {
+	return l.fs.clock.Boot() < l.recall().rival
 }
 
 // Take takes the lock, or refreshes it when it was last taken or refreshed
@@ -252,6 +260,7 @@ func (l *Lock) make(k *keeping, now moment) error {
 	case errors.Is(err, syscall.EEXIST):
 		*k = keeping{}
 		if info, unknown := l.fs.mount.Lstat(l.path); unknown == nil && l.rival.refreshed(info.ModTime, now.boot) {
+			k.rival = l.rival.quiet
 			return err
 		}
 		_ = l.fs.mount.Utime(l.path, 0) // always refused, and heard all the same

@@ -208,6 +208,34 @@ func TestNobodyAsksToDropALockThatIsSeenToBeRefreshed(t *testing.T) {
 	require.Greater(t, quiet, 105)
 }
 
+func TestLockIsKeptWhileAnotherNodeIsSeenToRefreshIt(t *testing.T) {
+	e, one, two, _ := twoLocks(t)
+	require.NoError(t, one.Take(ctx))
+	require.ErrorIs(t, two.Take(ctx), pmxcfsio.ErrHeld)
+	require.False(t, two.Kept(), "its holder may have died long ago")
+	for range 30 {
+		e.clock.Advance(10 * time.Second)
+		require.NoError(t, one.Take(ctx))
+		require.ErrorIs(t, two.Take(ctx), pmxcfsio.ErrHeld)
+		require.True(t, two.Kept())
+		require.False(t, one.Kept())
+	}
+	rest := time.Duration(0)
+	for ; two.Kept(); rest += time.Second {
+		e.clock.Advance(time.Second)
+	}
+	require.Greater(t, rest, 100*time.Second)
+	require.Less(t, rest, lifetime, "it is over before the lock can be had")
+	for range 30 {
+		require.False(t, two.Kept())
+		e.clock.Advance(time.Second)
+		if two.Take(ctx) == nil {
+			return
+		}
+	}
+	require.Fail(t, "the lock is not to be had")
+}
+
 func TestLockFolderIsMadeForTheFirstLock(t *testing.T) {
 	e, one, _, _ := twoLocks(t)
 	_, err := e.Node("node1").Stat("priv/lock")

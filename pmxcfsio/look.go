@@ -16,6 +16,7 @@ var countedFiles = []string{
 type looker struct {
 	fs      *FS
 	nodes   func() []string
+	awaits  func() string
 	journal bool // it tells of changes
 
 	lost     bool
@@ -35,15 +36,23 @@ type status struct {
 	content []byte
 }
 
-func newLooker(f *FS, nodes func() []string) *looker {
-	if nodes == nil {
-		nodes = func() []string { return nil }
+func newLooker(f *FS, cfg WatchConfig) *looker {
+	l := &looker{fs: f, nodes: cfg.Nodes, awaits: cfg.Awaits, statuses: map[string]status{}, lost: true}
+	if l.nodes == nil {
+		l.nodes = func() []string { return nil }
 	}
-	return &looker{fs: f, nodes: nodes, statuses: map[string]status{}, lost: true}
+	if l.awaits == nil {
+		l.awaits = func() string { return "" }
+	}
+	return l
 }
 
 // look returns what changed since the last look.
 func (l *looker) look(ctx context.Context, why hint) []Event {
+	awaited, gone := l.lookAtAwaited(ctx)
+	if awaited != "" && !gone && why == journalHint && !l.lost {
+		return nil
+	}
 	quorate, text, v, err := l.counters(ctx)
 	switch {
 	case err != nil:
@@ -55,8 +64,21 @@ func (l *looker) look(ctx context.Context, why hint) []Event {
 	if quorate != l.quorate {
 		changes = append(changes, Event{Change: QuorumChanged})
 	}
+	if gone {
+		changes = append(changes, Event{FileChanged, awaited})
+	}
 	l.lost, l.garbled, l.quorate, l.text, l.versions = false, 0, quorate, text, v
 	return append(changes, l.lookAtStatuses(ctx, why)...)
+}
+
+// lookAtAwaited returns what the owner waits for, and whether it is gone.
+func (l *looker) lookAtAwaited(ctx context.Context) (name string, gone bool) {
+	if name = l.awaits(); name == "" {
+		return "", false
+	}
+	m := l.fs.mount
+	present, err := bound(ctx, m, m.read, func() (bool, error) { return m.Present(name) }, nil)
+	return name, err == nil && !present
 }
 
 // miss is a look at nothing. A text in pieces that do not fit together comes

@@ -15,6 +15,9 @@ import (
 type Mount interface {
 	// Lstat does not follow a symlink.
 	Lstat(name string) (Info, error)
+	// Present reports whether there is anything of this name, as of now and not
+	// as the kernel remembers it.
+	Present(name string) (bool, error)
 	// ReadFile opens, asks for the attributes, reads to the end and closes: a
 	// virtual file is made when somebody asks for its attributes. What is read
 	// may be put together of an old and a new file, but the first 124 KiB are
@@ -86,6 +89,19 @@ func (m systemMount) Lstat(name string) (Info, error) {
 		mode |= fs.ModeIrregular
 	}
 	return Info{Mode: mode, Size: st.Size, ModTime: st.Mtim.Sec}, nil
+}
+
+// Present makes the kernel ask anew for the attributes of what it remembers by
+// this name.
+func (m systemMount) Present(name string) (bool, error) {
+	var st unix.Statx_t
+	err := againOnly(func() error {
+		return unix.Statx(unix.AT_FDCWD, m.path(name), unix.AT_SYMLINK_NOFOLLOW|unix.AT_STATX_FORCE_SYNC, unix.STATX_MTIME, &st)
+	})
+	if errors.Is(err, unix.ENOENT) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func (m systemMount) open(name string, flags int) (int, error) {

@@ -31,6 +31,10 @@ const (
 // AgentLock returns the lock of a node's LRM.
 func AgentLock(node string) string { return "ha_agent_" + node + "_lock" }
 
+// LockPath returns the folder that is there while somebody has a lock of this
+// name.
+func LockPath(name string) string { return lockFolder + "/" + name }
+
 // GuestType is what kind of guest a configuration is of, and the name of the
 // folder of such configurations, but for "qemu".
 type GuestType string

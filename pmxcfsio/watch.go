@@ -43,6 +43,11 @@ type WatchConfig struct {
 	// Nodes returns the nodes whose lrm_status is watched; nil: none. pmxcfs
 	// does not count changes of these files, so they are read and compared.
 	Nodes func() []string
+	// Awaits returns the folder whose removal the watcher's owner waits for, such
+	// as a lock that another node has; nil or "": none. While it is there nothing
+	// but it is looked at when the journal was written, so that what else
+	// changes shows with the next look that is due. Its removal is a FileChanged.
+	Awaits func() string
 	// Interval is the pause between two looks at the change counters. Zero is
 	// 400 ms. While the journal of pmxcfs tells of changes it is 10 s at least.
 	Interval time.Duration
@@ -66,7 +71,7 @@ type Watcher struct {
 func (f *FS) Watch(ctx context.Context, cfg WatchConfig) *Watcher {
 	ctx, stop := context.WithCancel(ctx)
 	w := &Watcher{
-		look:     newLooker(f, cfg.Nodes),
+		look:     newLooker(f, cfg),
 		hints:    newHints(f),
 		interval: orDefault(cfg.Interval, defaultInterval),
 		pending:  map[Event]bool{},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -181,19 +182,55 @@ func TestWatcherLooksWhenTheJournalIsWritten(t *testing.T) {
 	}
 }
 
+// TestWatcherTellsThatALockIsGone has regular looks an hour apart, and a kernel
+// that remembers for as long.
+func TestWatcherTellsThatALockIsGone(t *testing.T) {
+	lock := pmxcfsio.LockPath(pmxcfsio.ManagerLock)
+	b := newBed(t, realClock, time.Hour)
+	holder := b.Node("node2")
+	require.NoError(t, holder.Mkdir("priv/lock"))
+	require.NoError(t, holder.Mkdir(lock))
+	f := b.journaled(t, b.client(t, "node1"))
+	_, err := f.Stat(ctx, lock) // for the kernel to remember
+	require.NoError(t, err)
+	var awaits atomic.Bool
+	awaits.Store(true)
+	w := f.Watch(ctx, pmxcfsio.WatchConfig{Interval: time.Hour, Awaits: func() string {
+		if awaits.Load() {
+			return lock
+		}
+		return ""
+	}})
+	defer w.Close()
+	require.NoError(t, holder.Replace(pmxcfsio.RulesFile, []byte("x")))
+	require.NoError(t, holder.Utime(lock, time.Now()))
+	select {
+	case batch := <-w.Events():
+		require.Fail(t, "told of what can wait", "%v", batch)
+	case <-time.After(3 * often):
+	}
+	require.NoError(t, holder.Rmdir(lock))
+	require.Equal(t, []pmxcfsio.Event{file(pmxcfsio.RulesFile), file(lock)}, seen(t, w, file(lock)))
+
+	awaits.Store(false)
+	require.NoError(t, holder.Replace(pmxcfsio.RulesFile, []byte("y")))
+	require.Equal(t, []pmxcfsio.Event{file(pmxcfsio.RulesFile)}, seen(t, w, file(pmxcfsio.RulesFile)))
+}
+
 func TestJournalThatIsNotWrittenIsNotReliedOn(t *testing.T) {
 	b := newBed(t, realClock, 0)
 	f := b.fs(t, "node1", nil, filepath.Join(t.TempDir(), "never written"))
-	const rest = time.Second
+	const rest = 3 * time.Second
 	f.RestFor(rest)
+	start := time.Now() // of its first rest
 	w := f.Watch(ctx, pmxcfsio.WatchConfig{Interval: often})
 	defer w.Close()
 	took := make([]time.Duration, 4)
 	for i := range took {
-		start := time.Now()
 		require.NoError(t, b.Node("node2").Replace(pmxcfsio.RulesFile, fmt.Append(nil, i)))
 		seen(t, w, file(pmxcfsio.RulesFile))
 		took[i] = time.Since(start)
+		start = time.Now()
 	}
 	require.Greater(t, took[0], rest/2, "it was relied on")
 	require.Less(t, took[3], rest/2)
@@ -217,7 +254,7 @@ func TestLocalChangeNeedsNoLook(t *testing.T) {
 func TestHangingMountIsLostAndComesBack(t *testing.T) {
 	e := newEmu(t, "node1", "node2")
 	m := &faultyMount{Mount: emuMount{e.Node("node1")}}
-	f, err := pmxcfsio.New(pmxcfsio.Config{Root: t.TempDir(), Mount: m, ReadTimeout: 5 * time.Millisecond})
+	f, err := pmxcfsio.New(pmxcfsio.Config{Root: t.TempDir(), Mount: m, ReadTimeout: 200 * time.Millisecond})
 	require.NoError(t, err)
 	w := watching(t, f)
 	_, release := m.hangs(t, "read", ".version")

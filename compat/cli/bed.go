@@ -214,6 +214,15 @@ func (m bedMount) Lstat(name string) (pmxcfsio.Info, error) {
 	return pmxcfsio.Info{Mode: mode, Size: a.Size, ModTime: a.Mtime.Unix()}, err
 }
 
+// Present asks the same, for nothing remembers here.
+func (m bedMount) Present(name string) (bool, error) {
+	_, err := m.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 func (m bedMount) ReadFile(name string) ([]byte, error) {
 	if _, err := m.Stat(name); err != nil {
 		return nil, err

@@ -63,6 +63,10 @@ func (e *env) ManagerLock() bool {
 // ReleaseManagerLock gives the lock of the master back.
 func (e *env) ReleaseManagerLock() bool { return e.release(managerLock) }
 
+// ManagerLockKept is never known: the simulated cluster file system tells of
+// no change, so that tries are all there is.
+func (e *env) ManagerLockKept() bool { return false }
+
 // AgentLock takes the lock of a node's LRM.
 func (e *env) AgentLock(node string) bool {
 	got := e.take(agentLock(node))

@@ -136,6 +136,7 @@ func (w *world) Scheduling() (crm.Scheduling, error) {
 
 func (w *world) ManagerLock() bool        { return true }
 func (w *world) ReleaseManagerLock() bool { return true }
+func (w *world) ManagerLockKept() bool    { return false }
 
 // lockLifetime is how long a lock outlives its last refresh, in seconds.
 const lockLifetime = 120

@@ -72,6 +72,22 @@ var lockClauses = []Clause{
 		w.Advance(1)
 		require.True(t, l.other())
 	}},
+	{Name: "a manager lock is kept by another no longer than it lives", Check: func(t testing.TB, w World) {
+		l, other := managerLock(w), w.CRM(w.Nodes()[1])
+		require.False(t, other.ManagerLockKept(), "nobody has it")
+		for range 3 {
+			require.True(t, l.take())
+			require.False(t, w.CRM(w.Nodes()[0]).ManagerLockKept(), "it is this node's own")
+			require.False(t, l.other())
+			w.Advance(10)
+		}
+		for since := 10; !l.other(); since++ {
+			require.Less(t, since, lifetime+graceTries)
+			require.False(t, other.ManagerLockKept() && since >= lifetime, "%d s after its last refresh", since)
+			w.Advance(1)
+		}
+		require.False(t, other.ManagerLockKept(), "it is this node's own now")
+	}},
 	{Name: "after a takeover the old holder is refused", Check: func(t testing.TB, w World) {
 		l := managerLock(w)
 		require.True(t, l.take())

@@ -19,6 +19,9 @@ import (
 // relaxedSlack is how late the timers of a daemon may be that counts in seconds.
 const relaxedSlack = 2 * time.Millisecond
 
+// proc has one more folder for every thread than it shows.
+const proc = "/proc"
+
 // precise is how late the timers of this process could be before they were
 // relaxed, in nanoseconds; zero: they were not.
 var precise atomic.Int64
@@ -55,7 +58,7 @@ func relaxTimers(slack time.Duration) error {
 				continue
 			}
 			done[thread.Name()] = true
-			file := filepath.Join("/proc", thread.Name(), "timerslack_ns")
+			file := filepath.Join(proc, thread.Name(), "timerslack_ns")
 			err := os.WriteFile(file, strconv.AppendInt(nil, slack.Nanoseconds(), 10), 0)
 			if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ESRCH) { // it has ended
 				return err

@@ -18,7 +18,7 @@ func slacks(t *testing.T) map[string]bool {
 	require.NoError(t, err)
 	found := map[string]bool{}
 	for _, thread := range threads {
-		text, err := os.ReadFile(filepath.Join("/proc", thread.Name(), "timerslack_ns"))
+		text, err := os.ReadFile(filepath.Join(proc, thread.Name(), "timerslack_ns"))
 		if err == nil { // else it has ended
 			found[strings.TrimSpace(string(text))] = true
 		}

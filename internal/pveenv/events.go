@@ -18,7 +18,7 @@ import (
 func (c *CRM) Run(ctx context.Context) {
 	seen := statusFilter{read: c.read}
 	var places map[uint32]pmxcfsio.Guest
-	c.run(ctx, pmxcfsio.WatchConfig{Nodes: c.watchedNodes}, nil, func(e pmxcfsio.Event) bool {
+	c.run(ctx, pmxcfsio.WatchConfig{Nodes: c.watchedNodes, Awaits: c.awaitedLock}, nil, func(e pmxcfsio.Event) bool {
 		switch e.Change {
 		case pmxcfsio.MountLost:
 			return false
@@ -37,7 +37,7 @@ func (c *CRM) Run(ctx context.Context) {
 		case pmxcfsio.CommandsFile:
 			waits, err := c.read(e.File)
 			return err != nil || len(waits) > 0
-		case pmxcfsio.ResourcesFile, pmxcfsio.RulesFile, pmxcfsio.GroupsFile, pmxcfsio.DatacenterFile:
+		case pmxcfsio.LockPath(pmxcfsio.ManagerLock), pmxcfsio.ResourcesFile, pmxcfsio.RulesFile, pmxcfsio.GroupsFile, pmxcfsio.DatacenterFile:
 			return true
 		}
 		return isLRMStatus.MatchString(e.File) && seen.isNews(e.File)
@@ -45,6 +45,15 @@ func (c *CRM) Run(ctx context.Context) {
 }
 
 var isLRMStatus = regexp.MustCompile(`^nodes/[^/]+/lrm_status$`)
+
+// awaitedLock is the manager lock while another node has it: to a slave nothing
+// else matters at once.
+func (c *CRM) awaitedLock() string {
+	if !c.manager.lock.Kept() {
+		return ""
+	}
+	return pmxcfsio.LockPath(pmxcfsio.ManagerLock)
+}
 
 // watchedNodes are the nodes whose LRM matters: to the master, all of them.
 func (c *CRM) watchedNodes() []string {

@@ -108,6 +108,23 @@ func TestWhatWakesACRM(t *testing.T) {
 	requireWoken(t, env.waker, "a node that is lost")
 }
 
+func TestALockThatIsGivenBackWakesTheSlaves(t *testing.T) {
+	w := newWorld(t)
+	master, slave := w.CRM("node1"), w.machines["node2"].crm
+	for range 2 {
+		require.True(t, master.ManagerLock())
+		require.False(t, slave.ManagerLock())
+		w.Advance(10)
+	}
+	require.True(t, slave.ManagerLockKept())
+	running(t, slave.Run)
+	settled(t, w, slave.waker)
+	require.True(t, master.ReleaseManagerLock())
+	requireWoken(t, slave.waker, "a lock that is free")
+	require.True(t, slave.ManagerLock())
+	require.False(t, slave.ManagerLockKept())
+}
+
 func TestWhatWakesAnLRM(t *testing.T) {
 	w := newWorld(t)
 	env := w.machines["node2"].lrm

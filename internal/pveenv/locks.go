@@ -56,6 +56,10 @@ func (c *CRM) ReleaseManagerLock() bool {
 	return c.manager.release()
 }
 
+// ManagerLockKept reports whether another node is known to have the manager
+// lock and to refresh it. When it gives the lock back, the watch tells.
+func (c *CRM) ManagerLockKept() bool { return c.manager.lock.Kept() }
+
 // AgentLock takes the agent lock of a node.
 func (c *CRM) AgentLock(node string) bool {
 	if c.agents[node] == nil {
