@@ -228,10 +228,12 @@ func TestSecondInterruptEndsADaemonThatDoesNot(t *testing.T) {
 		require.NoError(t, cmd.Process.Signal(unix.SIGTERM))
 	}
 	require.NoError(t, cmd.Process.Signal(unix.SIGINT))
-	l.until("it has heard", func() bool { return strings.Contains(l.log(), "received signal INT") })
-	require.Equal(t, 1, strings.Count(l.log(), "asked to end"))
+	l.until("it has heard", func() bool {
+		return strings.Contains(l.log(), "received signal INT\n") && strings.Contains(l.log(), "asked to end\n")
+	})
 	require.NoError(t, cmd.Process.Signal(unix.SIGINT))
 	require.EqualError(t, end(), "signal: interrupt")
+	require.Equal(t, 1, strings.Count(l.log(), "asked to end"))
 }
 
 // A round that cannot go on is no reason to end: the node would be reset.
