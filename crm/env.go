@@ -58,13 +58,15 @@ type Journal interface {
 type Membership interface {
 	// NodeName is the name of the local node.
 	NodeName() string
-	// Quorate reports whether the local node is in the quorate partition.
+	// Quorate reports whether the local node is in the quorate partition, now or
+	// up to a second ago in the same round.
 	Quorate() bool
 	// Refresh begins a round: it brings the view of the cluster file system up
 	// to date. False means that the view may be inconsistent in this round. What
 	// has happened before it does not wake the daemon any more.
 	Refresh() bool
-	// Members returns the nodes of the cluster and which of them are online.
+	// Members returns the nodes of the cluster and which of them are online, now
+	// or up to a second ago in the same round.
 	Members() (map[string]nodestate.Member, error)
 	// NodeVersion returns the pve-manager version of a node, "" when unknown.
 	NodeVersion(node string) (string, error)

@@ -73,9 +73,9 @@ func (c *CRM) leftover(ms *ha.ManagerStatus) bool {
 // mayIdle reports whether there is nothing for a master to do.
 func (c *CRM) mayIdle() bool {
 	ms, ok := c.healthy()
-	if !ok || ms.Disarm != nil {
+	if !ok || ms.Disarm != nil || len(ms.ServiceStatus) > 0 {
 		return false // a disarmed stack waits for arm-ha
 	}
 	some, err := c.configured()
-	return err == nil && !some && len(ms.ServiceStatus) == 0
+	return err == nil && !some
 }

@@ -49,7 +49,8 @@ type Journal interface {
 type Membership interface {
 	// NodeName is the name of the local node.
 	NodeName() string
-	// Quorate reports whether the local node is in the quorate partition.
+	// Quorate reports whether the local node is in the quorate partition, now or
+	// up to a second ago in the same round.
 	Quorate() bool
 	// Refresh begins a round: it brings the view of the cluster file system up
 	// to date. False means that the view may be inconsistent in this round. What

@@ -12,13 +12,21 @@ import (
 // clocks returns the clock of every daemon, at the beginning of a round:
 // nothing has happened yet that would wake the daemon.
 func clocks(w World) []crm.Clock {
+	beginRounds(w)
 	var all []crm.Clock
 	for _, node := range w.Nodes() {
-		w.CRM(node).Refresh()
-		w.LRM(node).Refresh()
 		all = append(all, w.CRM(node), w.LRM(node))
 	}
 	return all
+}
+
+// beginRounds begins a round of every daemon, whether the view is consistent or
+// not.
+func beginRounds(w World) {
+	for _, node := range w.Nodes() {
+		w.CRM(node).Refresh()
+		w.LRM(node).Refresh()
+	}
 }
 
 func requireAbout(t testing.TB, w World, want, got ha.Epoch) {

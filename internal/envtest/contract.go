@@ -74,10 +74,12 @@ func prove(t testing.TB, w World, missing []Condition) {
 func set(t testing.TB, w World, c Condition, node string) {
 	t.Helper()
 	require.NoError(t, w.Set(c, node, true))
+	beginRounds(w)
 }
 
 // mend brings a node out of a condition.
 func mend(t testing.TB, w World, c Condition, node string) {
 	t.Helper()
 	require.NoError(t, w.Set(c, node, false))
+	beginRounds(w)
 }

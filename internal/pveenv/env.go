@@ -24,6 +24,7 @@ type node struct {
 	datacenter    cached[*hacfg.Datacenter]
 
 	links  *linkWatch
+	view   view
 	quorum quorumState
 	fence  *fenceKeeper
 }

@@ -149,6 +149,7 @@ func (n *node) note(e pmxcfsio.Event) {
 	case pmxcfsio.MountBack:
 		n.fence.files(true)
 	case pmxcfsio.QuorumChanged:
+		n.view.forget()
 		n.Quorate()
 	case pmxcfsio.MembersChanged, pmxcfsio.GuestsChanged, pmxcfsio.FileChanged:
 	}

@@ -186,10 +186,10 @@ func TestALossOfQuorumIsToldWithItsReason(t *testing.T) {
 	env.links.mu.Unlock()
 	env.linksChanged()
 	require.NoError(t, w.cluster.Partition("node1"))
+	require.True(t, env.Refresh())
 	require.False(t, env.Quorate())
 	require.False(t, env.Quorate())
 	require.False(t, env.TakeAgentLock())
-	require.True(t, env.Refresh())
 	require.Equal(t, []string{
 		"successfully acquired lock 'ha_agent_node1_lock'", "watchdog active",
 		"this node has no quorum, network link 'eno1' is down",

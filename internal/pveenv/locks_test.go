@@ -25,6 +25,7 @@ func TestLockOfAFencedNodeIsGivenBackWhenTheNodeIsBack(t *testing.T) {
 	require.True(t, master.AgentLock("node3"), "it is kept while the node is away")
 
 	require.NoError(t, w.cluster.PowerOn("node3"))
+	require.True(t, master.Refresh())
 	members, err := master.Members()
 	require.NoError(t, err)
 	require.True(t, members["node3"].Online)

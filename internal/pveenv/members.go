@@ -5,15 +5,54 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"pveha/crm/nodestate"
 	"pveha/internal/ha"
 	"pveha/pmxcfsio"
 )
 
+// viewAge is how old an answer about the membership may be within a round. It is
+// no more than another moment to ask at: that somebody is dead is proved by
+// locks.
+const viewAge = time.Second
+
+// view is who is in the cluster, as of this round. A round asks several times.
+type view struct {
+	mu      sync.Mutex
+	known   bool
+	at      time.Duration // on the clock of Boot, before it was asked for
+	members pmxcfsio.Members
+}
+
+// forget is called when a round begins.
+func (v *view) forget() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.known = false
+}
+
+// membership returns who is in the cluster, asked for in this round.
+func (n *node) membership() (pmxcfsio.Members, error) {
+	v := &n.view
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	now := n.clock.Boot()
+	if v.known && now-v.at < viewAge {
+		return v.members, nil
+	}
+	members, err := n.fs.Members(n.ctx)
+	v.known, v.at, v.members = err == nil, now, members
+	return members, err
+}
+
 // Quorate reports whether the local node is in the quorate partition.
 func (n *node) Quorate() bool {
-	quorate, err := n.fs.Quorate(n.ctx)
+	members, err := n.membership()
+	quorate := members.Quorate()
+	if err != nil {
+		quorate, err = n.fs.Quorate(n.ctx)
+	}
 	if err != nil {
 		n.fence.files(false) // which says nothing of the quorum
 		return false
@@ -59,6 +98,7 @@ func (n *node) sayQuorum(has bool) {
 // date by every call that reads it; Refresh asks whether it is there.
 func (n *node) Refresh() bool {
 	n.begin()
+	n.view.forget()
 	_, err := n.fs.Versions(n.ctx)
 	n.fence.files(err == nil)
 	if err != nil {
@@ -71,7 +111,7 @@ func (n *node) Refresh() bool {
 // Members returns the nodes of the cluster and which of them are online. The
 // local one always is.
 func (c *CRM) Members() (map[string]nodestate.Member, error) {
-	view, err := c.fs.Members(c.ctx)
+	view, err := c.membership()
 	if err != nil {
 		return nil, err
 	}

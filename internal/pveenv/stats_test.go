@@ -21,6 +21,11 @@ func TestMembersKnowTheLocalNodeOnline(t *testing.T) {
 	require.Equal(t, map[string]nodestate.Member{"node1": {Online: true}, "node2": {}, "node3": {Online: true}}, members)
 	require.True(t, l.Quorate())
 	ipc.members = `{"nodename":"node1","version":0}` // a node without a cluster
+	require.True(t, l.Quorate())
+	members, err = c.Members()
+	require.NoError(t, err)
+	require.Len(t, members, 3, "a round asks once")
+	c.Refresh()
 	members, err = c.Members()
 	require.NoError(t, err)
 	require.Equal(t, map[string]nodestate.Member{"node1": {Online: true}}, members)
@@ -163,6 +168,7 @@ func TestFiguresThatCannotBeAskedForAreErrors(t *testing.T) {
 	} {
 		ipc.fail = map[string]syscall.Errno{request: syscall.EACCES}
 		for _, call := range calls {
+			c.Refresh()
 			require.ErrorIs(t, call(), syscall.EACCES, request)
 		}
 	}
