@@ -91,7 +91,7 @@ func TestMonitorTellsTheState(t *testing.T) {
 				wait = 100 * time.Millisecond
 			}
 			status, err := qmp{vmid: "100", socket: socket, wait: wait}.status()
-			require.Less(t, time.Since(began), 8*time.Second)
+			require.Less(t, time.Since(began), 30*time.Second)
 			if c.fail == "" {
 				require.NoError(t, err)
 				require.Equal(t, []string{`{"execute":"qmp_capabilities","id":"qmp_capabilities"}`, `{"execute":"query-status","id":"query-status"}`}, <-asked)
@@ -106,7 +106,7 @@ func TestMonitorTellsTheState(t *testing.T) {
 
 func TestMonitorThatIsNotThere(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "100.qmp")
-	q := qmp{vmid: "100", socket: socket, wait: 50 * time.Millisecond}
+	q := qmp{vmid: "100", socket: socket, wait: time.Minute}
 	_, err := q.status()
 	require.EqualError(t, err, "unable to open monitor socket")
 
