@@ -79,11 +79,8 @@ bench: ## run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: fuzz
-fuzz: ## run each fuzz target for FUZZTIME (10s)
-	@targets=$$($(GO) test -list '^Fuzz' ./fuzz/ | grep '^Fuzz') || { echo 'no fuzz target in ./fuzz/' >&2; exit 1; }; \
-	set -e; for target in $$targets; do \
-		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./fuzz/; \
-	done
+fuzz: ## run each fuzz target of the module for FUZZTIME (10s)
+	GO=$(GO) fuzz/run.sh $(FUZZTIME)
 
 .PHONY: scenarios
 scenarios: build ## compare every recorded scenario with what we do
