@@ -27,9 +27,18 @@ const (
 	journalGap = 100 * time.Millisecond
 )
 
-// wait is how long to wait with the look, so long after the last one.
-func (h hint) wait(since time.Duration) time.Duration {
-	gap := journalGap
+// A look at the status of every node takes long in a large cluster, whose nodes
+// write the journal all the time. Looks for it take one part of so many of the
+// time, but are no further apart than the limit.
+const (
+	lookShare = 100
+	maxGap    = time.Second
+)
+
+// wait is how long to wait with the look, so long after the last one, which took
+// so long.
+func (h hint) wait(since, took time.Duration) time.Duration {
+	gap := min(max(journalGap, lookShare*took), maxGap)
 	if h&localHint != 0 {
 		gap = localGap
 	}

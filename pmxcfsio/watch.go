@@ -102,8 +102,8 @@ func (w *Watcher) run(ctx context.Context) {
 	defer close(w.ended)
 	defer close(w.events)
 	defer w.hints.close()
-	last := time.Now()
-	due := last.Add(w.pause()) // the next look
+	last, took := time.Now(), time.Duration(0) // the end of the last look
+	due := last.Add(w.pause())                 // the next look
 	timer := time.NewTimer(w.pause())
 	defer timer.Stop()
 	var why hint // for the next look
@@ -119,7 +119,9 @@ func (w *Watcher) run(ctx context.Context) {
 		case out <- batch:
 			clear(w.pending)
 		case <-timer.C:
+			began := time.Now()
 			changes := w.look.look(ctx, why)
+			took = time.Since(began)
 			w.note(changes)
 			w.hints.learn(ctx, why, changes)
 			w.look.journal = w.hints.journal
@@ -131,7 +133,7 @@ func (w *Watcher) run(ctx context.Context) {
 			if why |= h; h == noHint {
 				continue
 			}
-			if soon := time.Now().Add(why.wait(time.Since(last))); soon.Before(due) {
+			if soon := time.Now().Add(why.wait(time.Since(last), took)); soon.Before(due) {
 				due = soon
 				timer.Reset(time.Until(due))
 			}

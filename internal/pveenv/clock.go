@@ -15,6 +15,14 @@ import (
 // command to what it does.
 const minRound = 250 * time.Millisecond
 
+// Where rounds take long, because there is much to look at, they are so many
+// times as far apart as the last one took, but never more than so much: a
+// cluster that never comes to rest keeps nobody's core busy.
+const (
+	roundShare = 10
+	maxRound   = time.Second
+)
+
 // Waker ends the wait of a daemon between two rounds. It may be used by many
 // goroutines.
 type Waker struct {
@@ -92,11 +100,13 @@ func (t *timekeeper) Sleep(seconds int64) {
 // SleepUntil waits until Monotonic is end, or until something has happened.
 func (t *timekeeper) SleepUntil(end ha.Epoch) (woken bool) {
 	left := func() time.Duration { return time.Duration(end)*time.Second - t.clock.Boot() }
+	took := t.clock.Boot() - t.round
 	d := left()
 	if d <= 0 || !t.waker.sleep(t.ctx, t.clock, d) {
 		return false
 	}
-	if rest := min(t.round+minRound-t.clock.Boot(), left()); rest > 0 {
+	apart := min(max(minRound, roundShare*took), maxRound)
+	if rest := min(t.round+apart-t.clock.Boot(), left()); rest > 0 {
 		_ = t.clock.Sleep(t.ctx, rest)
 	}
 	return true

@@ -106,6 +106,22 @@ func TestRoundsStayApartInAStorm(t *testing.T) {
 	})
 }
 
+// Rounds that take long leave most of the time to others.
+func TestRoundsThatTakeLongAreFarApart(t *testing.T) {
+	for took, want := range map[time.Duration]time.Duration{
+		time.Millisecond: minRound, 20 * time.Millisecond: minRound, 60 * time.Millisecond: 600 * time.Millisecond, 200 * time.Millisecond: maxRound, 3 * time.Second: 3 * time.Second,
+	} {
+		inBubble(t, func(t *testing.T, k *timekeeper, at func() time.Duration) {
+			k.begin()
+			time.Sleep(took)
+			k.waker.Wake()
+			begun := at() - took
+			require.True(t, k.SleepUntil(k.Monotonic()+10))
+			require.Equal(t, want, at()-begun, took)
+		})
+	}
+}
+
 func TestTheEndOfAWaitIsNotPutOff(t *testing.T) {
 	inBubble(t, func(t *testing.T, k *timekeeper, at func() time.Duration) {
 		time.Sleep(500 * time.Millisecond) // 1000.9
