@@ -12,6 +12,11 @@ export SOURCE_DATE_EPOCH VERSION CGO_ENABLED=0 TZ=UTC LC_ALL=C
 # compress FILE... puts each into a gzip file, without name and time.
 compress() { gzip -9n "$@"; }
 
+# Nobody else's: two builds may run at a time.
+STAGE=$(mktemp -d)
+export STAGE
+trap 'rm -rf "$STAGE"' EXIT
+
 # stage ARCH makes everything that is not in the repository.
 stage() {
     rm -rf "$STAGE"
@@ -30,7 +35,7 @@ stage() {
 
 mkdir -p "$OUT"
 for ARCH in "$@"; do
-    export ARCH STAGE=bin/deb
+    export ARCH
     stage "$ARCH"
     "$NFPM" package --config packaging/nfpm.yaml --packager deb --target "$OUT/pve-ha-go_${VERSION}_$ARCH.deb" >&2
     echo "$OUT/pve-ha-go_${VERSION}_$ARCH.deb"
