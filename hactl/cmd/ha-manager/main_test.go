@@ -86,8 +86,9 @@ func (m machine) status(t testing.TB) time.Duration {
 }
 
 // The whole process, from its start to its end, takes less than this for a
-// cluster of a thousand guests.
-const statusLimit = 20 * time.Millisecond
+// cluster of a thousand guests: 12 ms where this was written, and the rest is
+// for machines that are slower or do other things as well.
+const statusLimit = 50 * time.Millisecond
 
 // The fastest of many runs is what the command needs; the others had to wait
 // for the machine.
