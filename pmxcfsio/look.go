@@ -53,7 +53,7 @@ func (l *looker) look(ctx context.Context, why hint) []Event {
 	if awaited != "" && !gone && why == journalHint && !l.lost {
 		return nil
 	}
-	quorate, text, v, err := l.counters(ctx)
+	quorate, text, v, err := l.counters(ctx, why)
 	switch {
 	case err != nil:
 		return l.miss(ctx, err)
@@ -97,29 +97,20 @@ func (l *looker) miss(ctx context.Context, err error) []Event {
 }
 
 // counters reads the change counters, and the quorum, whose changes they do
-// not count. Mostly they are what they were.
-func (l *looker) counters(ctx context.Context) (quorate bool, text []byte, v Versions, err error) {
-	m := l.fs.mount
+// not count. Mostly they are what they were. The journal tells of no quorum, so
+// that it is left alone where pmxcfs itself says that it is there.
+func (l *looker) counters(ctx context.Context, why hint) (quorate bool, text []byte, v Versions, err error) {
 	text, err = l.fs.ask(ctx, func(ctx context.Context) ([]byte, error) { return l.fs.cfg.IPC.Versions(ctx) })
-	unanswered := errors.Is(err, errUnanswered)
-	if err != nil && !unanswered {
-		return false, nil, v, err
-	}
-	type seen struct {
-		local Info
-		text  []byte
-	}
-	now, err := bound(ctx, m, m.read, func() (s seen, err error) {
-		if s.local, err = m.checkMounted(); err == nil && unanswered {
-			s.text, err = m.ReadFile(versionFile)
+	quorate = l.quorate
+	if unanswered := errors.Is(err, errUnanswered); unanswered || err == nil && (l.lost || why != journalHint) {
+		var now localView
+		if now, err = l.local(ctx, unanswered); unanswered {
+			text = now.counters
 		}
-		return s, err
-	}, nil)
+		quorate = now.quorate
+	}
 	if err != nil {
 		return false, nil, v, err
-	}
-	if unanswered {
-		text = now.text
 	}
 	v = l.versions
 	if l.lost || !bytes.Equal(text, l.text) {
@@ -127,7 +118,26 @@ func (l *looker) counters(ctx context.Context) (quorate bool, text []byte, v Ver
 			err = &fault{ErrGarbled, err}
 		}
 	}
-	return now.local.Mode&writeBit != 0, text, v, err
+	return quorate, text, v, err
+}
+
+// localView is what the mount itself tells.
+type localView struct {
+	quorate  bool
+	counters []byte
+}
+
+// local looks at the mount, and reads the counters there if need be.
+func (l *looker) local(ctx context.Context, counters bool) (localView, error) {
+	m := l.fs.mount
+	return bound(ctx, m, m.read, func() (v localView, err error) {
+		info, err := m.checkMounted()
+		v.quorate = info.Mode&writeBit != 0
+		if err == nil && counters {
+			v.counters, err = m.ReadFile(versionFile)
+		}
+		return v, err
+	}, nil)
 }
 
 // compare finds which counters changed. After a loss or a restart they all
