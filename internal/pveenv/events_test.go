@@ -52,13 +52,27 @@ func settled(t *testing.T, w *world, waker *Waker) {
 	quiet(t, waker)
 }
 
-// quiet waits until nothing wakes the daemon for longer than a watch takes.
+// aWhile is longer than a watch takes, in hundredths of a second. It is counted
+// in sleeps, which take longer where the watch does.
+const aWhile = 120
+
+// quiet waits until nothing wakes the daemon for a while.
 func quiet(t *testing.T, waker *Waker) {
 	t.Helper()
-	for last := time.Now(); time.Since(last) < 1200*time.Millisecond; time.Sleep(10 * time.Millisecond) {
+	for calm := 0; calm < aWhile; calm++ {
 		if woken(waker) {
-			last = time.Now()
+			calm = 0
 		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// requireQuiet wants nothing to wake the daemon for a while.
+func requireQuiet(t *testing.T, waker *Waker, what string) {
+	t.Helper()
+	for range aWhile {
+		require.False(t, woken(waker), what)
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 
@@ -98,8 +112,7 @@ func TestWhatWakesACRM(t *testing.T) {
 	require.NoError(t, n.Replace(pmxcfsio.LRMStatusFile("node1"), status.Encode()))
 	require.NoError(t, n.Replace(pmxcfsio.ManagerStatusFile, (&ha.ManagerStatus{Timestamp: 5}).Encode()))
 	require.NoError(t, n.Replace(pmxcfsio.CommandsFile, nil))
-	time.Sleep(1200 * time.Millisecond)
-	require.False(t, woken(env.waker), "a status that was only written again, its own status, an empty queue, a guest's configuration")
+	requireQuiet(t, env.waker, "a status that was only written again, its own status, an empty queue, a guest's configuration")
 
 	status.Mode = ha.ModeMaintenance
 	require.NoError(t, n.Replace(pmxcfsio.LRMStatusFile("node1"), status.Encode()))
@@ -146,8 +159,7 @@ func TestWhatWakesAnLRM(t *testing.T) {
 	status.Timestamp++
 	require.NoError(t, n.Replace(pmxcfsio.ManagerStatusFile, status.Encode()))
 	w.Queue("arm-ha")
-	time.Sleep(1200 * time.Millisecond)
-	require.False(t, woken(env.waker), "a status that was only written again, and what is the master's")
+	requireQuiet(t, env.waker, "a status that was only written again, and what is the master's")
 
 	status.NodeStatus = map[string]ha.NodeState{"node2": ha.NodeMaintenance}
 	require.NoError(t, n.Replace(pmxcfsio.ManagerStatusFile, status.Encode()))
