@@ -22,7 +22,7 @@ const (
 // after another look they are at least: pmxcfs writes its journal for every
 // refresh of a lock on any node.
 const (
-	hintDelay  = 2 * time.Millisecond
+	hintDelay  = 10 * time.Millisecond
 	localGap   = 10 * time.Millisecond
 	journalGap = 100 * time.Millisecond
 )
