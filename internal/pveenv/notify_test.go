@@ -88,13 +88,13 @@ func TestANotificationThatFailsIsAWarning(t *testing.T) {
 func TestANotificationThatHangsIsEndedWithItsChildren(t *testing.T) {
 	var lines recorder
 	n, _ := notifierFor(t, &lines, "hang")
-	n.config.Timeout = 300 * time.Millisecond
+	n.config.Timeout = 2 * time.Second
 	start := time.Now()
 	n.add(sampleNotification)
-	require.Less(t, time.Since(start), 200*time.Millisecond, "nobody waits for it")
+	require.Less(t, time.Since(start), n.config.Timeout, "nobody waits for it")
 	n.close()
-	require.Less(t, time.Since(start), 5*time.Second)
-	require.True(t, lines.has("could not notify: the notification system did not answer within 300ms"), lines.texts())
+	require.Less(t, time.Since(start), 20*time.Second)
+	require.True(t, lines.has("could not notify: the notification system did not answer within 2s"), lines.texts())
 	eventually(t, "the child of the program is gone", func() bool {
 		commands, err := filepath.Glob("/proc/[0-9]*/cmdline")
 		require.NoError(t, err)
