@@ -76,33 +76,40 @@ func (m machine) fill(t testing.TB) {
 	m.write(t, "ha/manager_status", object{"master_node": "node1", "timestamp": now, "node_status": states, "service_status": services})
 }
 
-func (m machine) status(t testing.TB) time.Duration {
+// status runs the command. It returns the time from its start to its end, and
+// what of that it had a processor.
+func (m machine) status(t testing.TB) (took, worked time.Duration) {
 	start := time.Now()
-	out, err := exec.Command(m.program, "status").CombinedOutput()
-	took := time.Since(start)
+	cmd := exec.Command(m.program, "status")
+	out, err := cmd.CombinedOutput()
+	took = time.Since(start)
 	require.NoError(t, err, string(out))
 	require.Equal(t, guests+6, strings.Count(string(out), "\n"))
-	return took
+	return took, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 }
 
-// The whole process, from its start to its end, takes less than this for a
-// cluster of a thousand guests: 12 ms where this was written, and the rest is
-// for machines that are slower or do other things as well.
-const statusLimit = 50 * time.Millisecond
+// Limits of the whole process, from its start to its end, for a cluster of a
+// thousand guests.
+const (
+	workLimit = 40 * time.Millisecond // of a processor: it needs a third of it, the rest is for slower machines
+	timeLimit = time.Second           // it waits for nothing but a processor
+)
 
-// The fastest of many runs is what the command needs; the others had to wait
-// for the machine.
+// The least of many runs is what the command needs; the others were in the way
+// of something.
 func TestStatusOfAThousandGuestsIsFast(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measures for a moment")
 	}
 	m := build(t)
-	fastest := time.Hour
+	fastest, least := time.Hour, time.Hour
 	for range 40 {
-		fastest = min(fastest, m.status(t))
+		took, worked := m.status(t)
+		fastest, least = min(fastest, took), min(least, worked)
 	}
-	t.Logf("fastest of 40 runs: %v", fastest)
-	require.Less(t, fastest, statusLimit)
+	t.Logf("40 runs: %v at least, %v of them at work", fastest, least)
+	require.Less(t, least, workLimit)
+	require.Less(t, fastest, timeLimit)
 }
 
 func BenchmarkStatus(b *testing.B) {
