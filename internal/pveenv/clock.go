@@ -17,10 +17,13 @@ const minRound = 250 * time.Millisecond
 
 // Where rounds take long, because there is much to look at, they are so many
 // times as far apart as the last one took, but never more than so much: a
-// cluster that never comes to rest keeps nobody's core busy.
+// cluster that never comes to rest keeps nobody's core busy. What the master
+// decides in one round keeps the LRMs busy for many, while every guest that an
+// LRM has started makes room for the next.
 const (
-	roundShare = 10
-	maxRound   = time.Second
+	masterShare = 100
+	localShare  = 10
+	maxRound    = time.Second
 )
 
 // Waker ends the wait of a daemon between two rounds. It may be used by many
@@ -77,6 +80,7 @@ type timekeeper struct {
 	ctx   context.Context
 	clock pmxcfsio.Clock
 	waker *Waker
+	share time.Duration // a round is so many times as far from the next as it took
 	round time.Duration // when this round began, by Boot
 }
 
@@ -105,7 +109,7 @@ func (t *timekeeper) SleepUntil(end ha.Epoch) (woken bool) {
 	if d <= 0 || !t.waker.sleep(t.ctx, t.clock, d) {
 		return false
 	}
-	apart := min(max(minRound, roundShare*took), maxRound)
+	apart := min(max(minRound, t.share*took), maxRound)
 	if rest := min(t.round+apart-t.clock.Boot(), left()); rest > 0 {
 		_ = t.clock.Sleep(t.ctx, rest)
 	}

@@ -27,7 +27,7 @@ func (bubbleClock) Sleep(ctx context.Context, d time.Duration) error {
 func inBubble(t *testing.T, f func(t *testing.T, k *timekeeper, at func() time.Duration)) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := bubbleClock{time.Now().Add(-1000400 * time.Millisecond)}
-		k := &timekeeper{ctx: t.Context(), clock: clock, waker: NewWaker(), round: clock.Boot()}
+		k := &timekeeper{ctx: t.Context(), clock: clock, waker: NewWaker(), share: localShare, round: clock.Boot()}
 		start := time.Now()
 		f(t, k, func() time.Duration { return time.Since(start) })
 	})

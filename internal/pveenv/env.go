@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"pveha/cfgparse/hacfg"
 	"pveha/crm"
@@ -29,13 +30,13 @@ type node struct {
 	fence  *fenceKeeper
 }
 
-func newNode(cfg Config, daemon string) (*node, error) {
+func newNode(cfg Config, daemon string, share time.Duration) (*node, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
 	ctx, closing := context.WithCancel(context.Background())
 	n := &node{
-		timekeeper: timekeeper{ctx: ctx, clock: cfg.Clock, waker: cfg.Waker, round: cfg.Clock.Boot()},
+		timekeeper: timekeeper{ctx: ctx, clock: cfg.Clock, waker: cfg.Waker, share: share, round: cfg.Clock.Boot()},
 		cfg:        cfg,
 		fs:         cfg.Files,
 		close:      closing,
@@ -94,7 +95,7 @@ var _ crm.Env = (*CRM)(nil)
 // last reset of this node, if there was one. What is missing shows at its first
 // use.
 func NewCRM(cfg CRMConfig) (*CRM, error) {
-	n, err := newNode(cfg.Config, "crm")
+	n, err := newNode(cfg.Config, "crm", masterShare)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +132,7 @@ var _ lrm.Env = (*LRM)(nil)
 // last reset of this node, if there was one. What is missing shows at its first
 // use.
 func NewLRM(cfg LRMConfig) (*LRM, error) {
-	n, err := newNode(cfg.Config, "lrm")
+	n, err := newNode(cfg.Config, "lrm", localShare)
 	if err != nil {
 		return nil, err
 	}
