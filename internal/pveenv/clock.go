@@ -80,7 +80,7 @@ type timekeeper struct {
 	ctx   context.Context
 	clock pmxcfsio.Clock
 	waker *Waker
-	share time.Duration // a round is so many times as far from the next as it took
+	share int           // a round is so many times as far from the next as it took
 	round time.Duration // when this round began, by Boot
 }
 
@@ -109,7 +109,7 @@ func (t *timekeeper) SleepUntil(end ha.Epoch) (woken bool) {
 	if d <= 0 || !t.waker.sleep(t.ctx, t.clock, d) {
 		return false
 	}
-	apart := min(max(minRound, t.share*took), maxRound)
+	apart := min(max(minRound, time.Duration(t.share)*took), maxRound)
 	if rest := min(t.round+apart-t.clock.Boot(), left()); rest > 0 {
 		_ = t.clock.Sleep(t.ctx, rest)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	"pveha/cfgparse/hacfg"
 	"pveha/crm"
@@ -30,7 +29,7 @@ type node struct {
 	fence  *fenceKeeper
 }
 
-func newNode(cfg Config, daemon string, share time.Duration) (*node, error) {
+func newNode(cfg Config, daemon string, share int) (*node, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
