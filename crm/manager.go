@@ -40,8 +40,8 @@ type Manager struct {
 
 	progress func()          // the round has come a step further
 	holds    func() bool     // the lock was there when last asked for
-	written  bool            // the status in memory is the written one, but for its time
-	before   []byte          // its text at the beginning of an extra round; nil: it has to be written
+	written  []byte          // the text of the status as this master wrote it last, without its time
+	changed  ha.Epoch        // when that text was new
 	extra    bool            // this round is one that an event brought
 	said     map[string]bool // complaints since the last full round began
 }
@@ -103,11 +103,7 @@ func (m *Manager) Round() error {
 func (m *Manager) ExtraRound() error { return m.round(true) }
 
 func (m *Manager) round(extra bool) error {
-	m.extra, m.before = extra, nil
-	if extra && m.written {
-		m.before = m.text()
-	}
-	m.written = false
+	m.extra = extra
 	members, err := m.env.Members()
 	if err != nil {
 		return err
@@ -333,28 +329,22 @@ func (m *Manager) writeStatus() error {
 		// Another master may have written a newer one.
 		return errLockLost
 	}
-	if m.before == nil || !bytes.Equal(m.before, m.text()) {
-		m.collect()
-		m.status.Timestamp = m.env.Now()
-		if err := m.env.WriteManagerStatus(m.status); err != nil {
-			return err
-		}
-	}
-	m.written = true
-	return nil
-}
-
-// collect brings the status up to date.
-func (m *Manager) collect() {
 	m.status.NodeStatus = m.nodes.Statuses()
 	m.status.ServiceStatus = m.services
-}
-
-// text returns the status as it is written, without its time.
-func (m *Manager) text() []byte {
-	m.collect()
 	m.status.Timestamp = 0
-	return m.status.Encode()
+	text := m.status.Encode()
+	same := bytes.Equal(m.written, text)
+	if same && m.extra {
+		return nil
+	}
+	m.status.Timestamp = m.env.Now()
+	if err := m.env.WriteManagerStatus(m.status); err != nil {
+		return err
+	}
+	if !same {
+		m.written, m.changed = text, m.env.Monotonic()
+	}
+	return nil
 }
 
 // fencing reports whether a node waits to be fenced.

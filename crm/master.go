@@ -10,6 +10,11 @@ import (
 // manager's round is logged; the next round tries again.
 func (c *CRM) masterRound() (alive bool) {
 	if c.stopping {
+		if wait := c.unsettled(); wait > 0 {
+			c.complain(ha.LevelInfo, fmt.Sprintf("manager status has just changed, keeping the manager lock for %d more seconds", wait))
+			c.env.SleepUntil(c.env.Monotonic() + wait)
+			return true
+		}
 		c.resign()
 		return false
 	}
@@ -61,6 +66,21 @@ func (c *CRM) manage() error {
 		c.disarmed = false
 	}
 	return nil
+}
+
+// settleTime is how old the last change of the status is, in seconds, when a
+// prompt master gives the lock back. A CRM of the Perl stack that takes over goes
+// by the status as it was when its tries for the lock began, up to six seconds
+// before: it would order once more what has been done meanwhile, such as to move
+// a guest off a node that it has left, which ends in state error.
+const settleTime = 7
+
+// unsettled is for how long the lock must be kept for that, in seconds.
+func (c *CRM) unsettled() ha.Epoch {
+	if !c.cfg.Prompt || c.manager == nil || c.manager.written == nil {
+		return 0
+	}
+	return c.manager.changed + settleTime - c.env.Monotonic()
 }
 
 // resign gives the manager lock back, so that another node becomes master

@@ -99,6 +99,33 @@ func TestSlaveTriesOnceWhileAnotherNodeKeepsTheLock(t *testing.T) {
 	}
 }
 
+// A Perl CRM takes over with a view of the status that is some seconds old.
+func TestPromptMasterResignsWhenItsStatusHasSettled(t *testing.T) {
+	f, c := promptCRM(t, true)
+	f.managerLock = func() bool { return true }
+	for range 100 {
+		mustIterate(t, c)
+	}
+	f.guest("vm:2", "node1", ha.RequestStarted)
+	mustIterate(t, c)
+	require.Contains(t, f.manager.ServiceStatus, ha.SID("vm:2"))
+	f.now = c.manager.changed + 2
+	written := f.manager.Clone()
+	c.RequestShutdown()
+	f.taken()
+	mustIterate(t, c)
+	require.Equal(t, []string{
+		"manager lock: yes", "update watchdog",
+		"info: manager status has just changed, keeping the manager lock for 5 more seconds", "sleep until +5",
+	}, f.taken())
+	f.guest("vm:3", "node1", ha.RequestStarted)
+	alive, err := c.Iterate()
+	require.NoError(t, err)
+	require.False(t, alive)
+	require.Contains(t, f.taken(), "release manager lock: yes")
+	require.Equal(t, written, f.manager, "it decides nothing any more")
+}
+
 // Whoever was cut off itself has seen nobody, and gives everybody the whole
 // delay.
 func TestSlaveForgetsWhatItSawBeforeItWasCutOff(t *testing.T) {
