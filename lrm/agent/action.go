@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,12 +16,6 @@ import (
 )
 
 const (
-	// actionPath is the search path of the action program and of everything
-	// that the API starts: the original's.
-	actionPath = "PATH=/sbin:/bin:/usr/sbin:/usr/bin"
-	// noLocaleWarnings keeps Perl from seven lines of warnings per action on a
-	// node whose language has no locale.
-	noLocaleWarnings = "PERL_BADLANG=0"
 	// grace is how long a silent program has between SIGTERM and SIGKILL.
 	grace = 10 * time.Second
 	// drain is how long what a dead program has said may take to be read.
@@ -39,12 +31,12 @@ type said struct {
 	aside bool // on standard error
 }
 
-// action is one run of the action program.
+// action is one action on a guest.
 type action struct {
 	agent *Agent
 	sid   ha.SID
-	what  string // for texts
-	cmd   *exec.Cmd
+	what  string     // for texts
+	run   run        // of the action program
 	lines chan said  // closed when nothing more can come
 	ended chan error // what became of the program, once
 
@@ -61,26 +53,22 @@ func (a *Agent) act(sid ha.SID, name string, params ...string) error {
 	if len(a.cfg.Action) == 0 {
 		return fmt.Errorf("%s %s: no program is set for actions", name, sid)
 	}
-	args := slices.Concat(a.cfg.Action[1:], []string{name, sid.Type(), sid.Name(), "node=" + a.cfg.Node}, params)
+	args := append([]string{name, sid.Type(), sid.Name(), "node=" + a.cfg.Node}, params...)
 	if a.cfg.LockDir != "" {
 		args = append(args, "lock="+filepath.Join(a.cfg.LockDir, sid.Type()+"-"+sid.Name()+".action"))
 	}
 	x := &action{
 		agent: a, sid: sid, what: fmt.Sprintf("%s %s %s", filepath.Base(a.cfg.Action[0]), name, sid),
-		cmd:   exec.Command(a.cfg.Action[0], args...),
 		lines: make(chan said), ended: make(chan error, 1),
 	}
-	if err := x.start(); err != nil {
+	if err := x.start(args); err != nil {
 		return fmt.Errorf("%s: %w", x.what, err)
 	}
 	return x.wait()
 }
 
-// start starts the program, in a process group of its own, and listens to it.
-func (x *action) start() error {
-	x.cmd.Env = append(slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "PATH=") }), actionPath, noLocaleWarnings)
-	x.cmd.Dir = "/"
-	x.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+// start has the program run, and listens to it.
+func (x *action) start(args []string) error {
 	out, outEnd, err := os.Pipe()
 	if err != nil {
 		return err
@@ -91,15 +79,14 @@ func (x *action) start() error {
 		return errors.Join(err, out.Close())
 	}
 	defer asideEnd.Close()
-	x.cmd.Stdout, x.cmd.Stderr = outEnd, asideEnd
-	if err := x.cmd.Start(); err != nil {
+	if x.run, err = x.agent.begin(args, outEnd, asideEnd); err != nil {
 		return errors.Join(err, out.Close(), aside.Close())
 	}
 	var listeners sync.WaitGroup
 	listeners.Go(func() { x.listen(out, false) })
 	listeners.Go(func() { x.listen(aside, true) })
 	go func() {
-		err := x.cmd.Wait()
+		err := x.run.wait()
 		// What it said is there by now, and a deadline cannot fail on a pipe.
 		_ = out.SetReadDeadline(time.Now().Add(drain))
 		_ = aside.SetReadDeadline(time.Now().Add(drain))
@@ -155,7 +142,7 @@ func (x *action) signal(again bool) {
 		x.agent.log(ha.LevelErr, x.sid, "%s: no sign of life for %v, ending it", x.what, x.agent.cfg.Silence)
 	}
 	// It may have ended just now.
-	_ = syscall.Kill(-x.cmd.Process.Pid, signal)
+	_ = syscall.Kill(-x.run.group(), signal)
 }
 
 // hear takes in one line.

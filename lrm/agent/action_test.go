@@ -20,25 +20,53 @@ import (
 // api is the action program over stand-ins for the API.
 type api struct {
 	*machine
-	record string
-	locks  string
+	record  string
+	locks   string
+	program []string
+	killed  string // what is said of a program that somebody has killed
+	ended   string // and of one that was asked to end
 }
 
-func newAPI(t *testing.T, env map[string]string) *api {
+// way is how the action program is run.
+type way string
+
+const (
+	executing way = "executed"
+	forking   way = "forked"
+)
+
+// ways runs a test in every way.
+func ways(t *testing.T, test func(*testing.T, way)) {
+	for _, w := range []way{executing, forking} {
+		t.Run(string(w), func(t *testing.T) { test(t, w) })
+	}
+}
+
+func newAPI(t testing.TB, w way, env map[string]string) *api {
 	t.Helper()
 	dir, err := os.Getwd()
 	require.NoError(t, err)
-	a := &api{record: filepath.Join(t.TempDir(), "record"), locks: t.TempDir()}
+	a := &api{
+		record: filepath.Join(t.TempDir(), "record"), locks: t.TempDir(), killed: "signal: killed", ended: "signal: terminated",
+		program: []string{"perl", "-I" + filepath.Join(dir, "testdata", "perl"), filepath.Join(dir, "action", "guest-action")},
+	}
 	t.Setenv("RECORD", a.record)
 	t.Setenv("LANG", "C.UTF-8")
 	for k, v := range env {
 		t.Setenv(k, v)
 	}
 	a.machine = newMachine(t, func(c *Config) {
-		c.Action = []string{"perl", "-I" + filepath.Join(dir, "testdata", "perl"), filepath.Join(dir, "action", "guest-action")}
+		c.Action = a.program
 		c.Paths.Proc = "/proc"
 		c.LockDir = a.locks
 	})
+	a.agent.patience = time.Minute // of a slow machine
+	if w == forking {
+		a.agent.cfg.ForkServer = serve(t, a.program).socket
+		a.agent.cfg.Action = []string{"perl", "-e", "die 'it was executed'"}
+		a.killed, a.ended = "died", "died"
+		require.NoFileExists(t, a.record, "nothing is called before there is an action")
+	}
 	return a
 }
 
@@ -56,7 +84,9 @@ func TestActionProgramCompiles(t *testing.T) {
 	require.Equal(t, "action/guest-action syntax OK\n", string(out))
 }
 
-func TestActionsCallTheAPIAsTheHAStack(t *testing.T) {
+func TestActionsCallTheAPIAsTheHAStack(t *testing.T) { ways(t, actionsCallTheAPI) }
+
+func actionsCallTheAPI(t *testing.T, w way) {
 	for name, c := range map[string]struct {
 		act  func(*Agent) error
 		call string
@@ -74,7 +104,7 @@ func TestActionsCallTheAPIAsTheHAStack(t *testing.T) {
 		"relocate a stopped machine": {migrate("ct:200", false), "LXC migrate_vm node=node1 online=0 target=node-2 vmid=200"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := newAPI(t, map[string]string{"CHATTER": "done OK", "WARN": "be careful"})
+			a := newAPI(t, w, map[string]string{"CHATTER": "done OK", "WARN": "be careful"})
 			require.NoError(t, c.act(a.agent))
 			calls := a.recorded(t)
 			require.Equal(t, []string{
@@ -99,7 +129,7 @@ func migrate(sid ha.SID, online bool) func(*Agent) error {
 }
 
 func TestRelocationShutsDownFirst(t *testing.T) {
-	a := newAPI(t, nil)
+	a := newAPI(t, executing, nil)
 	proc := t.TempDir()
 	put(t, sockets, proc, "net", "unix")
 	a.agent.cfg.Paths.Proc = proc
@@ -117,21 +147,25 @@ func TestRelocationShutsDownFirst(t *testing.T) {
 }
 
 func TestAPIRefuses(t *testing.T) {
-	a := newAPI(t, map[string]string{"REFUSE": "Parameter verification failed.\ntimeout: a \\ too many"})
-	err := a.agent.Start("vm:100")
-	require.EqualError(t, err, "Parameter verification failed.\ntimeout: a \\ too many")
-	moved, err := a.agent.Migrate("vm:100", "node-2", true)
-	require.Error(t, err)
-	require.False(t, moved)
+	ways(t, func(t *testing.T, w way) {
+		a := newAPI(t, w, map[string]string{"REFUSE": "Parameter verification failed.\ntimeout: a \\ too many"})
+		err := a.agent.Start("vm:100")
+		require.EqualError(t, err, "Parameter verification failed.\ntimeout: a \\ too many")
+		moved, err := a.agent.Migrate("vm:100", "node-2", true)
+		require.Error(t, err)
+		require.False(t, moved)
+	})
 }
 
 func TestFailedTaskIsForTheGuestToTell(t *testing.T) {
-	a := newAPI(t, map[string]string{"STATUS": "command failed: exit code 1"})
-	require.NoError(t, a.agent.Start("vm:100"))
+	ways(t, func(t *testing.T, w way) {
+		a := newAPI(t, w, map[string]string{"STATUS": "command failed: exit code 1"})
+		require.NoError(t, a.agent.Start("vm:100"))
+	})
 }
 
 func TestActionWithoutAPI(t *testing.T) {
-	a := newAPI(t, nil)
+	a := newAPI(t, executing, nil)
 	a.agent.cfg.Action = []string{"perl", a.agent.cfg.Action[2]}
 	require.ErrorContains(t, a.agent.Start("vm:100"), "Can't locate PVE/INotify.pm")
 	a.agent.cfg.Action = []string{filepath.Join(a.locks, "none")}
@@ -187,13 +221,15 @@ func open(t *testing.T, fifo string) {
 	require.NoError(t, w.Close())
 }
 
-func TestTaskOfADeadProgramIsFollowed(t *testing.T) {
+func TestTaskOfADeadProgramIsFollowed(t *testing.T) { ways(t, taskOfADeadProgramIsFollowed) }
+
+func taskOfADeadProgramIsFollowed(t *testing.T, w way) {
 	gate := fifo(t)
-	a := newAPI(t, map[string]string{"TASK_FIFO": gate, "DIE_WITH_TASK": "1"})
+	a := newAPI(t, w, map[string]string{"TASK_FIFO": gate, "DIE_WITH_TASK": "1"})
 	a.log.seen = make(chan string, 10)
 	result := make(chan error, 1)
 	go func() { result <- a.agent.Start("vm:100") }()
-	require.Equal(t, "err perl start vm:100: signal: killed", <-a.log.seen)
+	require.Equal(t, "err perl start vm:100: "+a.killed, <-a.log.seen)
 	require.Empty(t, result, "the task still runs")
 	require.NotContains(t, a.recorded(t), "task over")
 	open(t, gate)
@@ -201,9 +237,11 @@ func TestTaskOfADeadProgramIsFollowed(t *testing.T) {
 	require.Contains(t, a.recorded(t), "task over")
 }
 
-func TestSecondActionWaitsForTheFirst(t *testing.T) {
+func TestSecondActionWaitsForTheFirst(t *testing.T) { ways(t, secondActionWaits) }
+
+func secondActionWaits(t *testing.T, w way) {
 	gate := fifo(t)
-	a := newAPI(t, map[string]string{"TASK_FIFO": gate})
+	a := newAPI(t, w, map[string]string{"TASK_FIFO": gate})
 	a.log.seen = make(chan string, 10)
 	first, second := make(chan error, 1), make(chan error, 1)
 	go func() { first <- a.agent.Start("vm:100") }()
@@ -219,12 +257,14 @@ func TestSecondActionWaitsForTheFirst(t *testing.T) {
 }
 
 // The task holds the lock of the guest even when nobody waits for it any more.
-func TestTaskKeepsOthersFromTheGuest(t *testing.T) {
+func TestTaskKeepsOthersFromTheGuest(t *testing.T) { ways(t, taskKeepsOthersOut) }
+
+func taskKeepsOthersOut(t *testing.T, w way) {
 	gate := fifo(t)
-	a := newAPI(t, map[string]string{"TASK_FIFO": gate, "DIE_WITH_TASK": "1"})
+	a := newAPI(t, w, map[string]string{"TASK_FIFO": gate, "DIE_WITH_TASK": "1"})
 	a.log.seen = make(chan string, 10)
 	go func() { _ = a.agent.Start("vm:100") }()
-	require.Contains(t, <-a.log.seen, "signal: killed")
+	require.Contains(t, <-a.log.seen, a.killed)
 
 	lock, err := os.Open(filepath.Join(a.locks, "vm-100.action"))
 	require.NoError(t, err)
@@ -234,25 +274,29 @@ func TestTaskKeepsOthersFromTheGuest(t *testing.T) {
 	require.NoError(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_EX))
 }
 
-func TestSilentProgramIsEnded(t *testing.T) {
+func TestSilentProgramIsEnded(t *testing.T) { ways(t, silentProgramIsEnded) }
+
+func silentProgramIsEnded(t *testing.T, w way) {
 	sign := filepath.Join(t.TempDir(), "hangs")
-	a := newAPI(t, map[string]string{"HANG": sign})
+	a := newAPI(t, w, map[string]string{"HANG": sign})
 	a.agent.cfg.Silence = 3 * time.Second // for Perl to start
 	began := time.Now()
 	err := a.agent.Start("vm:100")
-	require.EqualError(t, err, "perl start vm:100: no sign of life for 3s (signal: terminated)")
+	require.EqualError(t, err, "perl start vm:100: no sign of life for 3s ("+a.ended+")")
 	require.Less(t, time.Since(began), 30*time.Second)
 	require.FileExists(t, sign)
 	require.Equal(t, []string{"err perl start vm:100: no sign of life for 3s, ending it"}, a.log.text())
 }
 
 func TestSilentProgramThatWillNotEnd(t *testing.T) {
-	m := newMachine(t, func(cfg *Config) {
-		cfg.Silence = time.Second
-		cfg.Action = []string{"sh", "-c", `trap "" TERM; while :; do sleep 0.05; done`}
+	ways(t, func(t *testing.T, w way) {
+		sign := filepath.Join(t.TempDir(), "hangs")
+		a := newAPI(t, w, map[string]string{"HANG": sign, "STUBBORN": "1"})
+		a.agent.cfg.Silence = 3 * time.Second // for Perl to start
+		require.EqualError(t, a.agent.Start("vm:100"), "perl start vm:100: no sign of life for 3s ("+a.killed+")")
+		require.FileExists(t, sign)
+		require.Len(t, a.log.text(), 1)
 	})
-	require.EqualError(t, m.agent.Start("vm:100"), "sh start vm:100: no sign of life for 1s (signal: killed)")
-	require.Len(t, m.log.text(), 1)
 }
 
 func TestTaskOfASilentProgramIsFollowed(t *testing.T) {
@@ -324,10 +368,12 @@ func TestProgramsThatMisbehave(t *testing.T) {
 }
 
 func TestForeignLanguageIsNoNews(t *testing.T) {
-	a := newAPI(t, map[string]string{"LANG": "xx_YY.UTF-8"})
-	require.NoError(t, a.agent.Start("vm:100"))
-	require.Contains(t, a.recorded(t), "set_language xx_YY.UTF-8")
-	require.Len(t, a.log.text(), 1, "and that is the task's")
+	ways(t, func(t *testing.T, w way) {
+		a := newAPI(t, w, map[string]string{"LANG": "xx_YY.UTF-8"})
+		require.NoError(t, a.agent.Start("vm:100"))
+		require.Contains(t, a.recorded(t), "set_language xx_YY.UTF-8")
+		require.Len(t, a.log.text(), 1, "and that is the task's")
+	})
 }
 
 func TestActionRunsWithThePathOfTheOriginal(t *testing.T) {

@@ -44,6 +44,10 @@ type Config struct {
 	Log func(ha.Entry)
 	// Action is the command line of the action program, without its parameters.
 	Action []string
+	// ForkServer is the socket of an action program that serves, which saves most
+	// of what a run of it costs. Where none listens, or it is "", the program is
+	// executed.
+	ForkServer string
 	// LockDir is a folder for locks that keep a second action from a guest
 	// while the first is not done, whatever became of who started it.
 	LockDir string
@@ -55,7 +59,8 @@ type Config struct {
 // Agent handles the guests of the local node. It may be used by many
 // goroutines.
 type Agent struct {
-	cfg Config
+	cfg      Config
+	patience time.Duration // with the fork server
 }
 
 // New returns an agent. It touches nothing.
@@ -67,7 +72,7 @@ func New(cfg Config) *Agent {
 	if cfg.Log == nil {
 		cfg.Log = func(ha.Entry) {}
 	}
-	return &Agent{cfg: cfg}
+	return &Agent{cfg: cfg, patience: patience}
 }
 
 func (a *Agent) log(level ha.Level, sid ha.SID, format string, args ...any) {

@@ -110,7 +110,7 @@ type machine struct {
 	agent *Agent
 }
 
-func newMachine(t *testing.T, change func(*Config)) *machine {
+func newMachine(t testing.TB, change func(*Config)) *machine {
 	t.Helper()
 	root := t.TempDir()
 	m := &machine{

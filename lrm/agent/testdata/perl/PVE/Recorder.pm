@@ -10,6 +10,7 @@ package PVE::Recorder;
 #     TASK_FIFO     the task ends when somebody has opened this for writing
 #     TASK_PID      file that takes the number of the task's process
 #     HANG          the API never answers; the file it names then exists
+#     STUBBORN      and SIGTERM does not end it
 #     DIE_WITH_TASK the program is killed as soon as its task runs
 
 use strict;
@@ -43,6 +44,7 @@ sub api_method {
     warn "$ENV{WARN}\n" if $ENV{WARN};
     die "$ENV{REFUSE}\n" if $ENV{REFUSE};
     if ($ENV{HANG}) {
+        $SIG{TERM} = 'IGNORE' if $ENV{STUBBORN};
         open(my $fh, '>', $ENV{HANG}) or die;
         close($fh);
         sleep(1) while 1;
