@@ -15,7 +15,7 @@ type level struct {
 // levels are the floors from the ground up.
 var levels = []level{
 	{
-		packages: []pattern{"internal/ha", "internal/corpus", "pmxcfsio/ipcc/qb", "compat/cfsemu/nsthread"},
+		packages: []pattern{"internal/ha", "internal/budget", "internal/corpus", "pmxcfsio/ipcc/qb", "compat/cfsemu/nsthread"},
 		why:      "names, values, recorded cases, a transport: no decision, nothing to depend on",
 	},
 	{

@@ -18,31 +18,24 @@ const (
 	journalHint hint = 1 << 1 // something was changed, by whatever node
 )
 
-// How long looks are put off to take in what follows at once, and how long
-// after another look they are at least: pmxcfs writes its journal for every
-// refresh of a lock on any node.
+// hintDelay is how long a look is put off to take in what follows at once: a file
+// is replaced in three steps.
+const hintDelay = 10 * time.Millisecond
+
+// pmxcfs writes its journal for every refresh of a lock on any node, and a look at
+// the status of every node takes long in a large cluster. So only some looks for
+// the journal follow each other at once; in the long run there is one in a gap,
+// so that they take one part of so many of the time.
 const (
-	hintDelay  = 10 * time.Millisecond
-	localGap   = 10 * time.Millisecond
+	lookBurst  = 4
 	journalGap = 100 * time.Millisecond
+	lookShare  = 100
+	maxGap     = time.Second
 )
 
-// A look at the status of every node takes long in a large cluster, whose nodes
-// write the journal all the time. Looks for it take one part of so many of the
-// time, but are no further apart than the limit.
-const (
-	lookShare = 100
-	maxGap    = time.Second
-)
-
-// wait is how long to wait with the look, so long after the last one, which took
-// so long.
-func (h hint) wait(since, took time.Duration) time.Duration {
-	gap := min(max(journalGap, lookShare*took), maxGap)
-	if h&localHint != 0 {
-		gap = localGap
-	}
-	return max(hintDelay, gap-since)
+// gapAfter is the gap when the last look took so long.
+func gapAfter(took time.Duration) time.Duration {
+	return min(max(journalGap, lookShare*took), maxGap)
 }
 
 // hints is news of the kernel: inotify knows of changes that were made through

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"pveha/internal/budget"
 )
 
 // Change says what a watcher saw.
@@ -102,8 +104,9 @@ func (w *Watcher) run(ctx context.Context) {
 	defer close(w.ended)
 	defer close(w.events)
 	defer w.hints.close()
-	last, took := time.Now(), time.Duration(0) // the end of the last look
-	due := last.Add(w.pause())                 // the next look
+	start, took := time.Now(), time.Duration(0) // of the last look
+	looks := budget.Budget{Burst: lookBurst}
+	due := start.Add(w.pause()) // the next look
 	timer := time.NewTimer(w.pause())
 	defer timer.Stop()
 	var why hint // for the next look
@@ -120,20 +123,27 @@ func (w *Watcher) run(ctx context.Context) {
 			clear(w.pending)
 		case <-timer.C:
 			began := time.Now()
+			if why&journalHint != 0 {
+				looks.Spend(began.Sub(start), gapAfter(took))
+			}
 			changes := w.look.look(ctx, why)
 			took = time.Since(began)
 			w.note(changes)
 			w.hints.learn(ctx, why, changes)
 			w.look.journal = w.hints.journal
-			why, last = noHint, time.Now()
-			due = last.Add(w.pause())
+			why = noHint
+			due = time.Now().Add(w.pause())
 			timer.Reset(w.pause())
 		case ev, open := <-w.hints.events():
 			h := w.hints.understand(ctx, ev, open)
 			if why |= h; h == noHint {
 				continue
 			}
-			if soon := time.Now().Add(why.wait(time.Since(last), took)); soon.Before(due) {
+			wait := hintDelay
+			if why&localHint == 0 {
+				wait = max(wait, looks.Wait(time.Since(start), gapAfter(took)))
+			}
+			if soon := time.Now().Add(wait); soon.Before(due) {
 				due = soon
 				timer.Reset(time.Until(due))
 			}

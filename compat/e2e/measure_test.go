@@ -19,11 +19,14 @@ const (
 	promptly = time.Second
 	// idleTime is how long idle daemons are watched.
 	idleTime = time.Minute
-	// idleShare is what an idle daemon may not take of a core, and restShare the
-	// same where services run. The goal is what a Perl daemon takes, 0.0003. Both are
-	// guards at twice what was measured: machines differ in what it costs to wake up.
-	idleShare = 0.0006
-	restShare = 0.003
+	// idleShare is the most that an idle daemon may take of a core: what a Perl
+	// daemon takes on a real node. Where services run it is a guard at twice that,
+	// because machines differ in what it costs to wake up.
+	idleShare = 0.0003
+	restShare = 0.0006
+	// windows is how often idle daemons are watched at most, until they take no
+	// more than that: others on the machine may make each wake-up cost more.
+	windows = 3
 	// maxResident is the most memory of a daemon, in KiB.
 	maxResident = 20 << 10
 )
@@ -44,6 +47,7 @@ func TestMeasured(t *testing.T) {
 		t.Run(name, part)
 	}
 	t.Run("idle with services", func(t *testing.T) { c.idle(t, "idle with services", restShare) })
+	t.Run("load", c.load)
 	c.t = t
 	c.settle(settleLimit)
 }
@@ -149,12 +153,21 @@ func (c *cluster) memory(t *testing.T) {
 // idle measures what the daemons take of a core while nothing happens.
 func (c *cluster) idle(t *testing.T, what string, limit float64) {
 	c.t = t
-	time.Sleep(10 * time.Second) // what just happened is over
+	time.Sleep(20 * time.Second) // what just happened is over
+	worst := limit + 1
+	for i := 0; i < windows && worst > limit; i++ {
+		worst = c.window(t, what)
+	}
+	require.LessOrEqual(t, worst, limit, "of a core")
+}
+
+// window watches the daemons for a while, and returns what the busiest of them
+// took of a core.
+func (c *cluster) window(t *testing.T, what string) (worst float64) {
 	before := c.times()
 	began := time.Now()
 	time.Sleep(idleTime)
 	after, passed := c.times(), time.Since(began)
-	worst := 0.0
 	for _, daemon := range daemons {
 		text := ""
 		for _, name := range names {
@@ -164,7 +177,7 @@ func (c *cluster) idle(t *testing.T, what string, limit float64) {
 		}
 		t.Logf("MEASURED %s, share of a core of %s on each node:%s", what, daemon, text)
 	}
-	require.LessOrEqual(t, worst, limit, "of a core")
+	return worst
 }
 
 // times is the time on a processor of every daemon, of all its threads.

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"pveha/internal/budget"
 	"pveha/internal/ha"
 	"pveha/pmxcfsio"
 )
@@ -15,12 +16,13 @@ import (
 // command to what it does.
 const minRound = 250 * time.Millisecond
 
-// Where rounds take long, because there is much to look at, they are so many
-// times as far apart as the last one took, but never more than so much: a
-// cluster that never comes to rest keeps nobody's core busy. What the master
+// A cluster that never comes to rest keeps nobody's core busy: only some rounds
+// follow each other so soon, and in the long run they are so many times as far
+// apart as the last one took, but never more than so much. What the master
 // decides in one round keeps the LRMs busy for many, while every guest that an
 // LRM has started makes room for the next.
 const (
+	roundBurst  = 4
 	masterShare = 100
 	localShare  = 10
 	maxRound    = time.Second
@@ -80,7 +82,8 @@ type timekeeper struct {
 	ctx   context.Context
 	clock pmxcfsio.Clock
 	waker *Waker
-	share int           // a round is so many times as far from the next as it took
+	share int           // one of masterShare and localShare
+	extra budget.Budget // of rounds that were brought by something
 	round time.Duration // when this round began, by Boot
 }
 
@@ -109,9 +112,11 @@ func (t *timekeeper) SleepUntil(end ha.Epoch) (woken bool) {
 	if d <= 0 || !t.waker.sleep(t.ctx, t.clock, d) {
 		return false
 	}
-	apart := min(max(minRound, time.Duration(t.share)*took), maxRound)
-	if rest := min(t.round+apart-t.clock.Boot(), left()); rest > 0 {
+	now, gap := t.clock.Boot(), min(max(minRound, time.Duration(t.share)*took), maxRound)
+	rest := max(t.round+minRound-now, t.extra.Wait(now, gap))
+	if rest = min(rest, left()); rest > 0 {
 		_ = t.clock.Sleep(t.ctx, rest)
 	}
+	t.extra.Spend(t.clock.Boot(), gap)
 	return true
 }

@@ -7,6 +7,7 @@ import (
 
 	"pveha/cfgparse/hacfg"
 	"pveha/crm"
+	"pveha/internal/budget"
 	"pveha/internal/ha"
 	"pveha/lrm"
 	"pveha/pmxcfsio"
@@ -35,7 +36,7 @@ func newNode(cfg Config, daemon string, share int) (*node, error) {
 	}
 	ctx, closing := context.WithCancel(context.Background())
 	n := &node{
-		timekeeper: timekeeper{ctx: ctx, clock: cfg.Clock, waker: cfg.Waker, share: share, round: cfg.Clock.Boot()},
+		timekeeper: timekeeper{ctx: ctx, clock: cfg.Clock, waker: cfg.Waker, share: share, extra: budget.Budget{Burst: roundBurst}, round: cfg.Clock.Boot()},
 		cfg:        cfg,
 		fs:         cfg.Files,
 		close:      closing,
