@@ -26,6 +26,19 @@ type order struct {
 
 func (o order) guest() string { return o.kind + ":" + o.id }
 
+func runActionProgram(args []string) int {
+	switch {
+	case len(args) >= 2 && args[0] == serveVerb:
+		return serveActions(args[1])
+	case len(args) == 1 && args[0] == attendVerb:
+		return attend()
+	case os.Getenv(served) != "":
+		return runServed(args)
+	default:
+		return runAction(args)
+	}
+}
+
 func runAction(args []string) int {
 	if len(args) < 3 {
 		return complain("usage: guest-action ACTION TYPE ID KEY=VALUE ...")

@@ -29,7 +29,7 @@ func runStandIn() {
 	case standInHands:
 		os.Exit(runHands())
 	case standInAction:
-		os.Exit(runAction(os.Args[1:]))
+		os.Exit(runActionProgram(os.Args[1:]))
 	case standInVM, standInCT:
 		os.Exit(runGuest(os.Args))
 	}
