@@ -44,8 +44,8 @@ type Config struct {
 	Log func(ha.Entry)
 	// Action is the command line of the action program, without its parameters.
 	Action []string
-	// ForkServer is the socket of an action program that serves, which saves most
-	// of what a run of it costs. Where none listens, or it is "", the program is
+	// ForkServer is the socket of a [ForkServer], which saves most of what a run
+	// of the action program costs. Where none listens, or it is "", the program is
 	// executed.
 	ForkServer string
 	// LockDir is a folder for locks that keep a second action from a guest

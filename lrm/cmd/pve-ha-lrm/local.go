@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"pveha/internal/daemon"
@@ -74,9 +75,10 @@ func open(log func(ha.Entry)) (daemon.Loop, error) {
 	}
 	agents := agentConfig(node, fs, log)
 	l.guests = agent.NewWatcher(agents)
+	forks := agent.NewForkServer(agent.ForkServerConfig{Action: agents.Action, Socket: agents.ForkServer, Log: log})
 	l.env, err = pveenv.NewLRM(pveenv.LRMConfig{
 		Config:  pveenv.Config{Node: node, Files: fs, Log: log, Waker: l.waker},
-		Workers: pveenv.PoolWorkers{Pool: pool},
+		Workers: announced{pveenv.PoolWorkers{Pool: pool}, l.guests, forks.Announce},
 		Guests:  l.guests,
 	})
 	if err != nil {
@@ -96,6 +98,7 @@ func agentConfig(node string, files agent.Files, log func(ha.Entry)) agent.Confi
 	return agent.Config{
 		Node: node, Files: files, Log: log,
 		Action: []string{actionProgram}, LockDir: worker.LockDir(runDir),
+		ForkServer: filepath.Join(worker.LockDir(runDir), "guest-action.socket"),
 	}
 }
 
