@@ -29,11 +29,10 @@ func TestManyActionsAreForked(t *testing.T) {
 	server := ""
 	c.eventually("a forked action", 40*time.Second, func() (bool, error) {
 		pids, err := c.Node("n1").Run("pgrep", "-f", "guest-action serve")
-		if err != nil {
-			return false, nil
+		if err == nil {
+			server = strings.TrimSpace(pids)
+			_, err = c.Node("n1").Run("pgrep", "-P", server, "-f", "guest-action shutdown")
 		}
-		server = strings.TrimSpace(pids)
-		_, err = c.Node("n1").Run("pgrep", "-P", server, "-f", "guest-action shutdown")
 		return err == nil, nil
 	})
 	c.run("n1", "kill", "-KILL", server)

@@ -361,24 +361,30 @@ func TestActionOutlivesTheForkServer(t *testing.T) {
 	require.NoError(t, <-result)
 }
 
-func TestForkServerOfReplacedModulesEnds(t *testing.T) {
-	a := newAPI(t, executing, nil)
-	lib := t.TempDir()
-	require.NoError(t, os.CopyFS(lib, os.DirFS(filepath.Join("testdata", "perl"))))
-	program := []string{"perl", "-I" + lib, a.program[2]}
-	module := filepath.Join(lib, "PVE", "API2", "LXC.pm")
+func TestForkServerOfReplacedFilesEnds(t *testing.T) {
+	for name, file := range map[string]string{"a module": "PVE/API2/LXC.pm", "the program": "guest-action"} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "perl"))))
+			text, err := os.ReadFile(filepath.Join("action", "guest-action"))
+			require.NoError(t, err)
+			put(t, string(text), dir, "guest-action")
+			t.Setenv("RECORD", filepath.Join(dir, "record"))
 
-	// What was written in the second of its start may be half of an update.
-	copied := time.Now().Unix()
-	require.Eventually(t, func() bool { return time.Now().Unix() > copied }, time.Minute, 10*time.Millisecond)
-	s := serve(t, program)
-	require.Empty(t, s.ended)
-	text, err := os.ReadFile(module)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(module+".new", text, 0o600))
-	require.NoError(t, os.Rename(module+".new", module))
-	require.NoError(t, <-s.ended)
-	require.Empty(t, s.left(t))
+			// What was written in the second of its start may be half of an update.
+			copied := time.Now().Unix()
+			require.Eventually(t, func() bool { return time.Now().Unix() > copied }, time.Minute, 10*time.Millisecond)
+			s := serve(t, []string{"perl", "-I" + dir, filepath.Join(dir, "guest-action")})
+			require.Empty(t, s.ended)
+			file := filepath.Join(dir, file)
+			text, err = os.ReadFile(file)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(file+".new", text, 0o600))
+			require.NoError(t, os.Rename(file+".new", file))
+			require.NoError(t, <-s.ended)
+			require.Empty(t, s.left(t))
+		})
+	}
 }
 
 func TestForkServerWithoutAllModulesDoesNotServe(t *testing.T) {
