@@ -78,9 +78,11 @@ func (n *node) ReadManagerStatus() (*ha.ManagerStatus, error) {
 	if len(raw) == 0 {
 		return &ha.ManagerStatus{}, nil
 	}
-	return n.managerStatus.parsed(raw, func(raw []byte) (*ha.ManagerStatus, error) {
-		return ha.ParseManagerStatus(pmxcfsio.ManagerStatusFile, raw)
-	})
+	return n.managerStatus.parsed(raw, parseManagerStatus)
+}
+
+func parseManagerStatus(raw []byte) (*ha.ManagerStatus, error) {
+	return ha.ParseManagerStatus(pmxcfsio.ManagerStatusFile, raw)
 }
 
 // WriteManagerStatus replaces the status as a whole.
