@@ -371,9 +371,10 @@ func TestForkServerOfReplacedFilesEnds(t *testing.T) {
 			put(t, string(text), dir, "guest-action")
 			t.Setenv("RECORD", filepath.Join(dir, "record"))
 
-			// What was written in the second of its start may be half of an update.
-			copied := time.Now().Unix()
-			require.Eventually(t, func() bool { return time.Now().Unix() > copied }, time.Minute, 10*time.Millisecond)
+			// What was written in the second of its start may be half of an update, and
+			// the kernel's seconds are a few milliseconds late.
+			next := time.Now().Truncate(time.Second).Add(1100 * time.Millisecond)
+			require.Eventually(t, func() bool { return time.Now().After(next) }, time.Minute, 10*time.Millisecond)
 			s := serve(t, []string{"perl", "-I" + dir, filepath.Join(dir, "guest-action")})
 			require.Empty(t, s.ended)
 			file := filepath.Join(dir, file)
