@@ -19,11 +19,12 @@ const (
 	promptly = time.Second
 	// idleTime is how long idle daemons are watched.
 	idleTime = time.Minute
-	// idleShare is the most that an idle daemon may take of a core: what a Perl
-	// daemon takes on a real node. Where services run it is a guard at twice that,
-	// because machines differ in what it costs to wake up.
-	idleShare = 0.0003
-	restShare = 0.0006
+	// idleShare is what an idle daemon may not take of a core, and restShare the
+	// same where services run. The goal is what the Perl daemons take in the same
+	// cluster: 0.00015 to 0.00023, and 0.0004 to 0.0009 without their children. Both
+	// are guards above that: machines differ in what it costs to wake up.
+	idleShare = 0.0006
+	restShare = 0.0012
 	// windows is how often idle daemons are watched at most, until they take no
 	// more than that: others on the machine may make each wake-up cost more.
 	windows = 3
