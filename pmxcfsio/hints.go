@@ -29,7 +29,7 @@ const hintDelay = 10 * time.Millisecond
 const (
 	lookBurst  = 4
 	journalGap = 100 * time.Millisecond
-	lookShare  = 100
+	lookShare  = 200
 	maxGap     = time.Second
 )
 

@@ -23,7 +23,7 @@ const minRound = 250 * time.Millisecond
 // LRM has started makes room for the next.
 const (
 	roundBurst  = 4
-	masterShare = 100
+	masterShare = 200
 	localShare  = 10
 	maxRound    = time.Second
 )

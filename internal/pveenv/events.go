@@ -16,7 +16,7 @@ import (
 // otherwise every round of one daemon would be one of all others. The CRM's own
 // status is none of its events at all.
 func (c *CRM) Run(ctx context.Context) {
-	seen := statusFilter{read: c.read, manager: &c.managerStatus}
+	seen := statusFilter{read: c.read}
 	var places map[uint32]pmxcfsio.Guest
 	c.run(ctx, pmxcfsio.WatchConfig{Nodes: c.watchedNodes, Awaits: c.awaitedLock}, nil, func(e pmxcfsio.Event) bool {
 		switch e.Change {
@@ -68,7 +68,7 @@ func (c *CRM) watchedNodes() []string {
 // Run watches for what a round of the LRM should look at, until the context
 // ends, and wakes the daemon. It leaves nothing behind.
 func (l *LRM) Run(ctx context.Context) {
-	seen := statusFilter{read: l.read, manager: &l.managerStatus}
+	seen := statusFilter{read: l.read}
 	var sources []source
 	if l.workers != nil {
 		sources = append(sources, source{changed: l.workers.Changed()})
@@ -159,51 +159,65 @@ func (n *node) note(e pmxcfsio.Event) {
 // written again. It is used by one goroutine.
 type statusFilter struct {
 	read func(name string) ([]byte, error)
-	// manager is where the rounds find what a manager status means, too.
-	manager *cached[*ha.ManagerStatus]
-	last    map[string]seenStatus // by file
+	last map[string]string // by file: its text but for its time
 }
-
-// seenStatus is a status without its time: as it was written, and in the
-// canonical form. The Perl stack writes names in another order every time.
-type seenStatus struct{ text, canonical string }
 
 // timeStamp is the time of a status, in the forms in which both stacks write it.
 // Nothing else in such a file can look like it: quotes in a text are escaped.
-var timeStamp = regexp.MustCompile(`"timestamp":"?[0-9]*"?`)
+var (
+	timeStamp = regexp.MustCompile(`"timestamp":"?[0-9]+"?`)
+	noTime    = []byte(`"timestamp":0`)
+)
 
 // isNews reports whether a status has changed in more than its time since the
 // last call for it. What cannot be read is news.
+//
+// The Perl stack writes names in another order every time, which only shows when
+// the status is understood. But that is left to the round wherever it can be
+// seen without: a status may be large, and change all the time.
 func (f *statusFilter) isNews(name string) bool {
 	raw, err := f.read(name)
 	if err != nil {
 		return true
 	}
+	text := string(timeStamp.ReplaceAllLiteral(raw, noTime))
 	last, known := f.last[name]
-	now := seenStatus{text: string(timeStamp.ReplaceAllLiteral(raw, nil))}
-	if known && now.text == last.text {
-		return false
-	}
-	now.canonical = f.canonical(name, raw)
 	if f.last == nil {
-		f.last = map[string]seenStatus{}
+		f.last = map[string]string{}
 	}
-	f.last[name] = now
-	return !known || now.canonical != last.canonical
+	f.last[name] = text
+	switch {
+	case !known:
+		return true
+	case text == last:
+		return false
+	default:
+		return !sameBytes(text, last) || canonical(name, text) != canonical(name, last)
+	}
 }
 
-// canonical returns a status without its time as this stack writes it, or as it
-// is when it makes no sense.
-func (f *statusFilter) canonical(name string, raw []byte) string {
+// sameBytes reports whether two texts may be the same but for the order in them.
+func sameBytes(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	var more [256]int
+	for i := range len(a) {
+		more[a[i]]++
+		more[b[i]]--
+	}
+	return more == [256]int{}
+}
+
+// canonical returns a status as this stack writes it, or as it is when it makes
+// no sense.
+func canonical(name, text string) string {
 	if name == pmxcfsio.ManagerStatusFile {
-		if s, err := f.manager.parsed(raw, parseManagerStatus); err == nil {
-			timeless := *s // which is shared
-			timeless.Timestamp = 0
-			return string(timeless.Encode())
+		if s, err := ha.ParseManagerStatus(name, []byte(text)); err == nil {
+			return string(s.Encode())
 		}
-	} else if s, err := ha.ParseLRMStatus(name, raw); err == nil {
-		s.Timestamp = 0
+	} else if s, err := ha.ParseLRMStatus(name, []byte(text)); err == nil {
 		return string(s.Encode())
 	}
-	return string(raw)
+	return text
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pveha/internal/ha"
 	"pveha/pmxcfsio"
 )
 
@@ -14,7 +13,7 @@ func TestAStatusIsNewsWhenMoreThanItsTimeHasChanged(t *testing.T) {
 	lrm := pmxcfsio.LRMStatusFile("node1")
 	var text string
 	var fail error
-	f := statusFilter{manager: &cached[*ha.ManagerStatus]{}, read: func(string) ([]byte, error) { return []byte(text), fail }}
+	f := statusFilter{read: func(string) ([]byte, error) { return []byte(text), fail }}
 	for _, step := range []struct {
 		file, text string
 		news       bool
@@ -23,6 +22,10 @@ func TestAStatusIsNewsWhenMoreThanItsTimeHasChanged(t *testing.T) {
 		{pmxcfsio.ManagerStatusFile, `{"master_node":"n1","node_status":{"n1":"online","n2":"online"},"service_status":{},"timestamp":110}`, false},
 		{pmxcfsio.ManagerStatusFile, `{"timestamp":120,"node_status":{"n2":"online","n1":"online"},"service_status":{},"master_node":"n1"}`, false},
 		{pmxcfsio.ManagerStatusFile, `{"timestamp":"130","node_status":{"n2":"online","n1":"online"},"service_status":{},"master_node":"n1"}`, false},
+		{pmxcfsio.ManagerStatusFile, `{"timestamp":130,"node_status":{"n2":"online","n1":"online"},"service_status":{},"master_node":"n2"}`, true},
+		{pmxcfsio.ManagerStatusFile, `{"timestamp":130,"node_status":{"n2":"online","n1":"online"},"service_status":{},"master_node":"n1"}`, true},
+		{pmxcfsio.ManagerStatusFile, `{"timestamp":130,"node_status":{"n2":"ignore","n1":"online"},"service_status":{},"master_node":"n1"}`, true},
+		{pmxcfsio.ManagerStatusFile, `{"timestamp":130,"node_status":{"n2":"online","n1":"ignore"},"service_status":{},"master_node":"n1"}`, true},
 		{pmxcfsio.ManagerStatusFile, `{"timestamp":140,"node_status":{"n2":"unknown","n1":"online"},"service_status":{},"master_node":"n1"}`, true},
 		{lrm, `{"mode":"active","results":{},"state":"active","timestamp":100}`, true},
 		{lrm, `{"mode":"active","results":{},"state":"active","timestamp":105}`, false},
