@@ -33,8 +33,12 @@ const (
 	maxGap     = time.Second
 )
 
-// gapAfter is the gap when the last look took so long.
-func gapAfter(took time.Duration) time.Duration {
+// gapAfter is the gap when the last look took so long. Who waits for one thing
+// alone has the longest.
+func gapAfter(took time.Duration, awaits bool) time.Duration {
+	if awaits {
+		return maxGap
+	}
 	return min(max(journalGap, lookShare*took), maxGap)
 }
 

@@ -11,6 +11,7 @@ func TestLooksThatTakeLongAreFarApart(t *testing.T) {
 	for took, want := range map[time.Duration]time.Duration{
 		0: journalGap, time.Millisecond / 2: journalGap, 2 * time.Millisecond: 400 * time.Millisecond, 8 * time.Second: maxGap,
 	} {
-		require.Equal(t, want, gapAfter(took), took)
+		require.Equal(t, want, gapAfter(took, false), took)
+		require.Equal(t, maxGap, gapAfter(took, true), took)
 	}
 }

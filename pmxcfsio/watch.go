@@ -104,8 +104,10 @@ func (w *Watcher) run(ctx context.Context) {
 	defer close(w.ended)
 	defer close(w.events)
 	defer w.hints.close()
-	start, took := time.Now(), time.Duration(0) // of the last look
+	start := time.Now() // of the budget's clock
 	looks := budget.Budget{Burst: lookBurst}
+	var took time.Duration // by the last look
+	gap := func() time.Duration { return gapAfter(took, w.look.awaits() != "") }
 	due := start.Add(w.pause()) // the next look
 	timer := time.NewTimer(w.pause())
 	defer timer.Stop()
@@ -124,7 +126,7 @@ func (w *Watcher) run(ctx context.Context) {
 		case <-timer.C:
 			began := time.Now()
 			if why&journalHint != 0 {
-				looks.Spend(began.Sub(start), gapAfter(took))
+				looks.Spend(began.Sub(start), gap())
 			}
 			changes := w.look.look(ctx, why)
 			took = time.Since(began)
@@ -141,7 +143,7 @@ func (w *Watcher) run(ctx context.Context) {
 			}
 			wait := hintDelay
 			if why&localHint == 0 {
-				wait = max(wait, looks.Wait(time.Since(start), gapAfter(took)))
+				wait = max(wait, looks.Wait(time.Since(start), gap()))
 			}
 			if soon := time.Now().Add(wait); soon.Before(due) {
 				due = soon
