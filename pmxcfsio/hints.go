@@ -49,6 +49,7 @@ type hints struct {
 	notify  *fsnotify.Watcher // nil while there is none to be had
 	watched map[string]hint   // full names of files
 	journal bool              // it is watched, and was not seen to miss changes
+	deaf    bool              // to the journal, until the next look
 	missed  int               // changes in a row that it did not tell of
 	renewed time.Time
 	missing bool // not every folder could be watched
@@ -89,7 +90,7 @@ func (h *hints) close() {
 // renew watches the folders of all files anew: watches end with the mount.
 func (h *hints) renew(ctx context.Context) {
 	h.close()
-	h.renewed, h.missing, h.journal, h.missed = time.Now(), true, false, 0
+	h.renewed, h.missing, h.journal, h.deaf, h.missed = time.Now(), true, false, false, 0
 	var err error
 	if h.notify, err = fsnotify.NewBufferedWatcher(eventBuffer); err != nil {
 		h.notify = nil
@@ -104,6 +105,26 @@ func (h *hints) renew(ctx context.Context) {
 	}
 	if h.fs.cfg.Journal != "" {
 		h.journal = notify.Add(filepath.Dir(h.fs.cfg.Journal)) == nil
+	}
+}
+
+// deafFrom is the wait for a look from which on it pays not to listen to the
+// journal meanwhile: in a busy cluster every write would wake this process up.
+const deafFrom = 200 * time.Millisecond
+
+// rest stops listening to the journal. The next look finds what it would have
+// told, and listen comes before that.
+func (h *hints) rest() {
+	if h.notify != nil && h.journal && !h.deaf {
+		h.deaf = h.notify.Remove(filepath.Dir(h.fs.cfg.Journal)) == nil
+	}
+}
+
+// listen listens to the journal again.
+func (h *hints) listen() {
+	if h.deaf && h.notify != nil {
+		h.deaf = false
+		h.journal = h.notify.Add(filepath.Dir(h.fs.cfg.Journal)) == nil
 	}
 }
 

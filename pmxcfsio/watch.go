@@ -124,6 +124,7 @@ func (w *Watcher) run(ctx context.Context) {
 		case out <- batch:
 			clear(w.pending)
 		case <-timer.C:
+			w.hints.listen()
 			began := time.Now()
 			if why&journalHint != 0 {
 				looks.Spend(began.Sub(start), gap())
@@ -143,7 +144,9 @@ func (w *Watcher) run(ctx context.Context) {
 			}
 			wait := hintDelay
 			if why&localHint == 0 {
-				wait = max(wait, looks.Wait(time.Since(start), gap()))
+				if wait = max(wait, looks.Wait(time.Since(start), gap())); wait >= deafFrom {
+					w.hints.rest()
+				}
 			}
 			if soon := time.Now().Add(wait); soon.Before(due) {
 				due = soon

@@ -217,6 +217,23 @@ func TestWatcherTellsThatALockIsGone(t *testing.T) {
 	require.Equal(t, []pmxcfsio.Event{file(pmxcfsio.RulesFile)}, seen(t, w, file(pmxcfsio.RulesFile)))
 }
 
+// TestWatcherMissesNothingInAStorm has regular looks an hour apart, and so many
+// writes that most of them find it deaf.
+func TestWatcherMissesNothingInAStorm(t *testing.T) {
+	lock := pmxcfsio.LockPath(pmxcfsio.ManagerLock)
+	b := newBed(t, realClock, 0)
+	holder := b.Node("node2")
+	require.NoError(t, holder.Mkdir("priv/lock"))
+	require.NoError(t, holder.Mkdir(lock))
+	w := b.journaled(t, b.client(t, "node1")).Watch(ctx, pmxcfsio.WatchConfig{Interval: time.Hour, Awaits: func() string { return lock }})
+	defer w.Close()
+	for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		require.NoError(t, holder.Utime(lock, time.Now()))
+	}
+	require.NoError(t, holder.Rmdir(lock))
+	seen(t, w, file(lock))
+}
+
 func TestJournalThatIsNotWrittenIsNotReliedOn(t *testing.T) {
 	b := newBed(t, realClock, 0)
 	f := b.fs(t, "node1", nil, filepath.Join(t.TempDir(), "never written"))
