@@ -50,7 +50,7 @@ func newLooker(f *FS, cfg WatchConfig) *looker {
 // look returns what changed since the last look.
 func (l *looker) look(ctx context.Context, why hint) []Event {
 	awaited, gone := l.lookAtAwaited(ctx)
-	if awaited != "" && !gone && why == journalHint && !l.lost {
+	if awaited != "" && !gone && why != noHint && !l.lost {
 		return nil
 	}
 	quorate, text, v, err := l.counters(ctx, why)

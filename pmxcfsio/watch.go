@@ -46,9 +46,9 @@ type WatchConfig struct {
 	// does not count changes of these files, so they are read and compared.
 	Nodes func() []string
 	// Awaits returns the folder whose removal the watcher's owner waits for, such
-	// as a lock that another node has; nil or "": none. While it is there nothing
-	// but it is looked at when the journal was written, so that what else
-	// changes shows with the next look that is due. Its removal is a FileChanged.
+	// as a lock that another node has; nil or "": none. While it is there hints
+	// are a reason to look for it and for nothing else, which shows with the next
+	// look that is due. Its removal is a FileChanged.
 	Awaits func() string
 	// Interval is the pause between two looks at the change counters. Zero is
 	// 400 ms. While the journal of pmxcfs tells of changes it is 10 s at least.
@@ -112,6 +112,7 @@ func (w *Watcher) run(ctx context.Context) {
 	timer := time.NewTimer(w.pause())
 	defer timer.Stop()
 	var why hint // for the next look
+	held := func() bool { return why == journalHint || why != noHint && w.look.awaits() != "" } // to the budget
 	for {
 		var out chan<- []Event
 		var batch []Event
@@ -126,7 +127,7 @@ func (w *Watcher) run(ctx context.Context) {
 		case <-timer.C:
 			w.hints.listen()
 			began := time.Now()
-			if why&journalHint != 0 {
+			if held() {
 				looks.Spend(began.Sub(start), gap())
 			}
 			changes := w.look.look(ctx, why)
@@ -143,10 +144,11 @@ func (w *Watcher) run(ctx context.Context) {
 				continue
 			}
 			wait := hintDelay
-			if why&localHint == 0 {
-				if wait = max(wait, looks.Wait(time.Since(start), gap())); wait >= deafFrom {
-					w.hints.rest()
-				}
+			if held() {
+				wait = max(wait, looks.Wait(time.Since(start), gap()))
+			}
+			if wait >= deafFrom {
+				w.hints.rest()
 			}
 			if soon := time.Now().Add(wait); soon.Before(due) {
 				due = soon
