@@ -111,7 +111,7 @@ func (w *Watcher) run(ctx context.Context) {
 	due := start.Add(w.pause()) // the next look
 	timer := time.NewTimer(w.pause())
 	defer timer.Stop()
-	var why hint // for the next look
+	var why hint                                                                                // for the next look
 	held := func() bool { return why == journalHint || why != noHint && w.look.awaits() != "" } // to the budget
 	for {
 		var out chan<- []Event
