@@ -27,9 +27,10 @@ const (
 	lockLimit = 140 * time.Second
 	// fenceLimit is how long a guest of a dead node may take to run elsewhere.
 	fenceLimit = 130 * time.Second
-	// resetLimit is how long a node may live that does not feed its watchdog:
-	// the client's minute, the device's ten seconds, and the round before.
-	resetLimit = 85 * time.Second
+	// resetLimit is how long a node may live that cannot refresh its lock: the 20
+	// seconds for which its LRM feeds the watchdog all the same, the client's minute,
+	// the device's ten seconds, and what these looks are apart. See lrm.Config.
+	resetLimit = 94 * time.Second
 )
 
 var names = []string{"n1", "n2", "n3"}

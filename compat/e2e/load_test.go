@@ -17,8 +17,8 @@ const (
 	loadGuests  = 30
 	changePause = 500 * time.Millisecond
 	// changeCost is the most processor time that all daemons together may take for
-	// an order, on top of what they take at rest. The Perl daemons took XX ms in the
-	// same cluster; a guard, as machines differ.
+	// an order, on top of what they take at rest: a guard at three times what was
+	// measured, as machines differ.
 	changeCost = 60 * time.Millisecond
 )
 
