@@ -1,6 +1,7 @@
 package envtest
 
 import (
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,11 +18,14 @@ const (
 	resetBy = clientTimeout + 10
 )
 
+// open opens a watchdog that stays open though nobody mentions it any more: the
+// collector of garbage would close its connection, which resets the node.
 func open(t testing.TB, env interface{ OpenWatchdog() (ha.Watchdog, error) }) ha.Watchdog {
 	t.Helper()
 	wd, err := env.OpenWatchdog()
 	require.NoError(t, err)
 	require.NotNil(t, wd)
+	t.Cleanup(func() { runtime.KeepAlive(wd) })
 	return wd
 }
 
