@@ -41,7 +41,7 @@ type Manager struct {
 	progress func()          // the round has come a step further
 	holds    func() bool     // the lock was there when last asked for
 	written  []byte          // the text of the status as this master wrote it last, without its time
-	changed  ha.Epoch        // when that text was new
+	changed  ha.Epoch        // when another text was written, or may have been
 	extra    bool            // this round is one that an event brought
 	said     map[string]bool // complaints since the last full round began
 }
@@ -338,12 +338,14 @@ func (m *Manager) writeStatus() error {
 		return nil
 	}
 	m.status.Timestamp = m.env.Now()
-	if err := m.env.WriteManagerStatus(m.status); err != nil {
+	err := m.env.WriteManagerStatus(m.status)
+	if !same {
+		m.changed = m.env.Monotonic() // an error does not tell that nothing was written
+	}
+	if err != nil {
 		return err
 	}
-	if !same {
-		m.written, m.changed = text, m.env.Monotonic()
-	}
+	m.written = text
 	return nil
 }
 

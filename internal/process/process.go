@@ -1,5 +1,6 @@
 // Package process names processes for good and tells when they end, whoever
-// their parent is.
+// their parent is. It also sets how late the timers of this one may be, and
+// starts others whose timers may not.
 package process
 
 import (
